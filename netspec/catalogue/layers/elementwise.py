@@ -1,0 +1,79 @@
+"""Layers whose output has their input's shape: rows of one table."""
+
+from netspec.catalogue.component import Param
+from netspec.catalogue.layers.layer import Call, Layer, Weights
+from netspec.catalogue.component import Refusal
+from netspec.catalogue.types import (
+    ABOVE_ZERO,
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    POSITIVE,
+    PROBABILITY,
+    Choice,
+)
+
+INPLACE = Param("inplace", BOOLEAN, False, "write the result over the input")
+
+
+def _softmax(call: Call) -> tuple:
+    call.axis("dim")
+    return call.shape
+
+
+def _prelu_weights(call: Call) -> Weights:
+    return {"weight": (call["num_parameters"],)}
+
+
+def _prelu(call: Call) -> tuple:
+    slopes = call["num_parameters"]
+    if slopes > 1 and call.shape[0] != slopes:
+        raise Refusal(
+            f"num_parameters is {slopes}, but the input {call.input} has {call.shape[0]} channels",
+            "use 1 or the number of channels",
+            "num_parameters",
+        )
+    return call.shape
+
+
+ACTIVATIONS = [
+    Layer(name="ReLU", params=(INPLACE,)),
+    Layer(name="ReLU6", params=(INPLACE,)),
+    Layer(name="LeakyReLU", params=(Param("negative_slope", NUMBER, 0.01), INPLACE)),
+    Layer(
+        name="PReLU",
+        params=(Param("num_parameters", POSITIVE, 1), Param("init", NUMBER, 0.25)),
+        output=_prelu,
+        weights=_prelu_weights,
+    ),
+    Layer(name="ELU", params=(Param("alpha", NUMBER, 1.0), INPLACE)),
+    Layer(name="CELU", params=(Param("alpha", ABOVE_ZERO, 1.0), INPLACE)),
+    Layer(name="SELU", params=(INPLACE,)),
+    Layer(name="GELU", params=(Param("approximate", Choice("none", "tanh"), "none"),)),
+    Layer(name="SiLU", params=(INPLACE,)),
+    Layer(name="Mish", params=(INPLACE,)),
+    Layer(name="Hardswish", params=(INPLACE,)),
+    Layer(name="Hardsigmoid", params=(INPLACE,)),
+    Layer(name="Softplus", params=(Param("beta", NUMBER, 1.0), Param("threshold", NUMBER, 20.0))),
+    Layer(name="Sigmoid"),
+    Layer(name="LogSigmoid"),
+    Layer(name="Tanh"),
+    Layer(name="Softsign"),
+    Layer(name="Tanhshrink"),
+    Layer(name="Softmax", params=(Param("dim", INTEGER, doc="the batch is 0"),), output=_softmax),
+    Layer(
+        name="LogSoftmax", params=(Param("dim", INTEGER, doc="the batch is 0"),), output=_softmax
+    ),
+]
+
+P = Param("p", PROBABILITY, 0.5, "probability of an element to be zeroed")
+
+DROPOUTS = [
+    Layer(name="Dropout", params=(P, INPLACE)),
+    Layer(name="Dropout1d", params=(P, INPLACE), layouts=("C, L",)),
+    Layer(name="Dropout2d", params=(P, INPLACE), layouts=("C, H, W",)),
+    Layer(name="Dropout3d", params=(P, INPLACE), layouts=("C, D, H, W",)),
+    Layer(name="AlphaDropout", params=(P, INPLACE)),
+]
+
+LAYERS = [Layer(name="Identity", dtypes=None), *ACTIVATIONS, *DROPOUTS]

@@ -1,0 +1,190 @@
+"""What a layer states of itself: parameters, layouts, shape, weights and arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netspec.catalogue.component import Component, Param, Refusal
+from netspec.catalogue.types import Type, spread
+from netspec.shapes import AtLeast, Dim, Shape, Tensor, numel, show
+
+Weights = dict[str, tuple[int, ...]]
+
+
+@dataclass
+class Call:
+    """One layer applied to one input: what a rule reads, and the conditions it leaves behind."""
+
+    input: Tensor
+    args: dict[str, Any]
+    conditions: list[AtLeast] = field(default_factory=list)
+
+    @property
+    def shape(self) -> Shape:
+        return self.input.shape
+
+    def __getitem__(self, param: str) -> Any:
+        return self.args[param]
+
+    def spread(self, param: str, rank: int) -> tuple[Any, ...]:
+        return spread(self.args[param], rank)
+
+    def require(
+        self,
+        dim: Dim,
+        least: int,
+        message: str,
+        remedy: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        """Refuse where `dim < least`; where `dim` has names, the plan raises their least values."""
+        if isinstance(dim, int):
+            if dim < least:
+                raise Refusal(message, remedy, param)
+        elif dim.monotone:
+            self.conditions.append(AtLeast(dim, least))
+        else:
+            raise Refusal(f"{message}: {dim} may be less than {least}", remedy, param)
+
+    def number(self, dim: Dim, what: str, remedy: str) -> int:
+        """`dim`, which has to be a number here."""
+        if isinstance(dim, int):
+            return dim
+        raise Refusal(f"{what} must be a number here, but is {dim}", remedy)
+
+    def axis(self, param: str, *, batch: bool = False) -> int:
+        """The parameter's dimension as an index into the sample's shape; torch counts from the
+        batch, which is 0, and from the end with negative numbers."""
+        return self.index(self.args[param], param, batch=batch)
+
+    def index(self, dim: int, param: str, *, batch: bool = False) -> int:
+        rank = len(self.shape) + 1
+        if not -rank <= dim < rank:
+            raise Refusal(
+                f"{param} {dim} is out of range: with the batch, the input has {rank} dimensions",
+                param=param,
+            )
+        if dim % rank == 0 and not batch:
+            raise Refusal(
+                f"{param} {dim} is the batch, which a layer leaves alone",
+                "the sample's own dimensions count from 1",
+                param,
+            )
+        return dim % rank - 1
+
+
+def _same(call: Call) -> Tensor:
+    return call.input
+
+
+def _none(_: Call) -> Weights:
+    return {}
+
+
+def _zero(_: Call) -> Dim:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer(Component):
+    """One layer type.
+
+    layouts: the sample shapes it takes, as text (`"C, H, W"`); empty: any.
+    inferred: parameter → what it must be, from the input; such a parameter may be left out.
+    output: the rule of the output's shape (a shape keeps the input's dtype).
+    weights: the learned parameters' names and shapes, as in the module's own `state_dict`.
+    macs: multiplications in convolutions, linear layers, attention and recurrences.
+    withheld: parameters of the torch class that are not offered → the reason.
+    """
+
+    layouts: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] | None = ("float32",)
+    inferred: Mapping[str, Callable[[Call], Dim]] = field(default_factory=dict)
+    output: Callable[[Call], Tensor | Shape] = _same
+    weights: Callable[[Call], Weights] = _none
+    macs: Callable[[Call], Dim] = _zero
+    withheld: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.target:
+            object.__setattr__(self, "target", f"torch.nn:{self.name}")
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(name for name in super().required if name not in self.inferred)
+
+    def check_layout(self, input: Tensor) -> None:
+        """Refuse an input of the wrong rank or dtype."""
+        ranks = [layout.count(",") + 1 for layout in self.layouts]
+        if ranks and len(input.shape) not in ranks:
+            wanted = " or ".join(f"[{layout}]" for layout in self.layouts)
+            raise Refusal(
+                f"{self.name} takes samples of shape {wanted}, but its input is {input}",
+                _towards(ranks, len(input.shape)),
+            )
+        if self.dtypes and input.dtype not in self.dtypes:
+            raise Refusal(
+                f"{self.name} takes {' or '.join(self.dtypes)}, but its input is {input.dtype}",
+                "`Embedding` turns token ids into floats" if input.dtype == "int64" else None,
+            )
+
+    def resolve(self, call: Call) -> None:
+        """Fill in and check what follows from the input, then the defaults."""
+        for param, rule in self.inferred.items():
+            found = rule(call)
+            written = call.args.setdefault(param, found)
+            if written != found:
+                raise Refusal(
+                    f"{param} is {written}, but the input {call.input} makes it {found}",
+                    f"leave {param} out: it is inferred",
+                    param,
+                )
+        call.args = self.complete(call.args)
+
+    def shape_of(self, call: Call) -> Tensor:
+        """The output; every dimension of it holds at least one element."""
+        output = self.output(call)
+        if not isinstance(output, Tensor):
+            output = replace(call.input, shape=output)
+        for dim in output.shape:
+            call.require(dim, 1, f"{self.name} would turn {call.input} into {show(output.shape)}")
+        return output
+
+
+def inferred(name: str, kind: Type, doc: str = "") -> Param:
+    """A parameter that follows from the input; written out, it is checked."""
+    return Param(name, kind, doc=doc or "inferred from the input; written out, it is checked")
+
+
+def channels(call: Call) -> int:
+    """The first dimension of the sample."""
+    return call.number(
+        call.shape[0], "the number of channels", "declare the first dimension as a number"
+    )
+
+
+def features(call: Call) -> int:
+    """The last dimension of the sample."""
+    return call.number(
+        call.shape[-1],
+        "the number of features",
+        "fix it first, for example with `AdaptiveAvgPool2d: {output_size: 1}` before `Flatten`",
+    )
+
+
+def spatial(shape: Shape) -> Shape:
+    return shape[1:]
+
+
+def volume(values: Shape) -> Dim:
+    return numel(values)
+
+
+def _towards(ranks: list[int], found: int) -> str | None:
+    if ranks == [1] or (max(ranks) <= 2 and found >= 3):
+        return "add `- Flatten` before it"
+    if found == 1 and min(ranks) > 1:
+        return "a Flatten before it already removed the dimensions it needs"
+    return None

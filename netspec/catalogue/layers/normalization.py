@@ -1,0 +1,127 @@
+"""Normalisation layers: the output has the input's shape."""
+
+from collections.abc import Callable
+
+from netspec.catalogue.component import Param, Refusal
+from netspec.catalogue.layers.layer import Call, Layer, Weights, channels, features, inferred
+from netspec.catalogue.types import (
+    BOOLEAN,
+    NONNEGATIVE,
+    NUMBER,
+    POSITIVE,
+    PROBABILITY,
+    Either,
+    ListOf,
+    optional,
+)
+from netspec.shapes import Shape, show
+
+EPS = Param("eps", NONNEGATIVE, 1e-5, "added to the denominator")
+
+
+def _affine(count: str, switch: str) -> Callable[[Call], Weights]:
+    """`weight` and `bias`, one value for each of `count`, where `switch` is on."""
+
+    def weights(call: Call) -> Weights:
+        shape = (call[count],)
+        return {"weight": shape, "bias": shape} if call[switch] else {}
+
+    return weights
+
+
+def _batch_norm(name: str, *layouts: str) -> Layer:
+    return Layer(
+        name=name,
+        doc="batch normalisation over every dimension but the channels",
+        layouts=layouts,
+        params=(
+            inferred("num_features", POSITIVE),
+            EPS,
+            Param("momentum", optional(PROBABILITY), 0.1, "null: a cumulative average"),
+            Param("affine", BOOLEAN, True),
+            Param("track_running_stats", BOOLEAN, True),
+        ),
+        inferred={"num_features": channels},
+        weights=_affine("num_features", "affine"),
+    )
+
+
+def _group_norm(call: Call) -> Shape:
+    if call["num_channels"] % call["num_groups"]:
+        raise Refusal(
+            f"num_groups {call['num_groups']} does not divide the {call['num_channels']} channels",
+            param="num_groups",
+        )
+    return call.shape
+
+
+def normalized(call: Call) -> tuple[int, ...]:
+    shape = call["normalized_shape"]
+    return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+def _trailing(call: Call) -> Shape:
+    shape = normalized(call)
+    if call.shape[-len(shape) :] != shape:
+        raise Refusal(
+            f"normalized_shape {show(shape)} is not how the input {call.input} ends",
+            "leave it out to normalise over the last dimension",
+            "normalized_shape",
+        )
+    return call.shape
+
+
+def _layer_norm_weights(call: Call) -> Weights:
+    if not call["elementwise_affine"]:
+        return {}
+    return {name: normalized(call) for name in ("weight", "bias")[: 1 + call["bias"]]}
+
+
+def _last(call: Call) -> list[int]:
+    """The last dimension, or what is written where that is a trailing shape."""
+    written = call.args.get("normalized_shape")
+    return written if written is not None else [features(call)]
+
+
+LAYERS = [
+    _batch_norm("BatchNorm1d", "C", "C, L"),
+    _batch_norm("BatchNorm2d", "C, H, W"),
+    _batch_norm("BatchNorm3d", "C, D, H, W"),
+    Layer(
+        name="GroupNorm",
+        doc="normalisation over groups of channels",
+        params=(
+            Param("num_groups", POSITIVE),
+            inferred("num_channels", POSITIVE),
+            EPS,
+            Param("affine", BOOLEAN, True),
+        ),
+        inferred={"num_channels": channels},
+        output=_group_norm,
+        weights=_affine("num_channels", "affine"),
+    ),
+    Layer(
+        name="LayerNorm",
+        doc="normalisation over the last dimensions",
+        params=(
+            inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
+            EPS,
+            Param("elementwise_affine", BOOLEAN, True),
+            Param("bias", BOOLEAN, True),
+        ),
+        inferred={"normalized_shape": _last},
+        output=_trailing,
+        weights=_layer_norm_weights,
+    ),
+    Layer(
+        name="LocalResponseNorm",
+        doc="normalisation over neighbouring channels",
+        layouts=("C, L", "C, H, W", "C, D, H, W"),
+        params=(
+            Param("size", POSITIVE),
+            Param("alpha", NUMBER, 1e-4),
+            Param("beta", NUMBER, 0.75),
+            Param("k", NUMBER, 1.0),
+        ),
+    ),
+]

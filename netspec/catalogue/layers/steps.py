@@ -1,0 +1,167 @@
+"""The tensor steps that nets need between layers, and the learned parameters that netspec adds."""
+
+from netspec.catalogue.component import Param, Refusal
+from netspec.catalogue.layers.layer import Call, Layer, features
+from netspec.catalogue.layers.linear import SIZES, fill
+from netspec.catalogue.types import (
+    BOOLEAN,
+    INTEGER,
+    NATURAL,
+    NONNEGATIVE,
+    NUMBER,
+    POSITIVE,
+    Either,
+    ListOf,
+)
+from netspec.shapes import Shape, numel
+
+DIM = Param("dim", INTEGER, doc="the batch is 0")
+
+
+def _permute(call: Call) -> Shape:
+    dims = call["dims"]
+    if sorted(dims) != list(range(len(call.shape) + 1)) or dims[0] != 0:
+        raise Refusal(
+            f"dims {dims} does not reorder the {len(call.shape) + 1} dimensions of {call.input} "
+            "and the batch",
+            "name each once, 0 (the batch) first",
+            "dims",
+        )
+    return tuple(call.shape[dim - 1] for dim in dims[1:])
+
+
+def _mean(call: Call) -> Shape:
+    written = call["dim"] if isinstance(call["dim"], list) else [call["dim"]]
+    axes = [call.index(dim, "dim") for dim in written]
+    if len(set(axes)) < len(axes):
+        raise Refusal(f"dim {call['dim']} names a dimension twice", param="dim")
+    return tuple(
+        1 if axis in axes else size
+        for axis, size in enumerate(call.shape)
+        if call["keepdim"] or axis not in axes
+    )
+
+
+def _select(call: Call) -> Shape:
+    axis, index = call.axis("dim"), call["index"]
+    call.require(
+        call.shape[axis],
+        index + 1 if index >= 0 else -index,
+        f"index {index} lies outside dimension {call['dim']} of {call.input}",
+        param="index",
+    )
+    return call.shape[:axis] + call.shape[axis + 1 :]
+
+
+def _narrow(call: Call) -> Shape:
+    axis, start, length = call.axis("dim"), call["start"], call["length"]
+    call.require(
+        call.shape[axis],
+        start + length if start >= 0 else -start,
+        f"start {start} and length {length} reach beyond dimension {call['dim']} of {call.input}",
+        param="length",
+    )
+    if start < 0 and length > -start:
+        raise Refusal(f"length {length} reaches beyond the end from start {start}", param="length")
+    return (*call.shape[:axis], length, *call.shape[axis + 1 :])
+
+
+def _tokens(call: Call) -> Shape:
+    call.number(
+        call.shape[0],
+        "the number of positions",
+        "a learned embedding has one row for each: declare the length as a number",
+    )
+    return call.shape
+
+
+def _scaled(call: Call) -> Shape:
+    call.axis("dim")
+    return call.shape
+
+
+def _factors(call: Call) -> dict[str, tuple[int, ...]]:
+    size = call.number(
+        call.shape[call.axis("dim")], "the scaled dimension", "choose a `dim` with a fixed size"
+    )
+    return {"weight": (size,)}
+
+
+LAYERS = [
+    Layer(
+        name="Permute",
+        target="torchvision.ops:Permute",
+        doc="reorders the dimensions",
+        params=(Param("dims", ListOf(NATURAL, 1), doc="starts with 0, the batch"),),
+        dtypes=None,
+        output=_permute,
+    ),
+    Layer(
+        name="Reshape",
+        target="netspec.modules:Reshape",
+        doc="a view of the same elements",
+        params=(Param("shape", SIZES, doc="leaves the batch out; may hold one -1"),),
+        dtypes=None,
+        output=lambda call: fill(call["shape"], numel(call.shape), call, "shape"),
+    ),
+    Layer(
+        name="Mean",
+        target="netspec.modules:Mean",
+        doc="the mean over one or more dimensions",
+        params=(
+            Param("dim", Either(INTEGER, ListOf(INTEGER, 1)), doc="the batch is 0"),
+            Param("keepdim", BOOLEAN, False),
+        ),
+        output=_mean,
+    ),
+    Layer(
+        name="Select",
+        target="netspec.modules:Select",
+        doc="one index of a dimension, which goes",
+        params=(DIM, Param("index", INTEGER)),
+        dtypes=None,
+        output=_select,
+    ),
+    Layer(
+        name="Narrow",
+        target="netspec.modules:Narrow",
+        doc="`length` indices of a dimension, from `start`",
+        params=(DIM, Param("start", INTEGER), Param("length", POSITIVE)),
+        dtypes=None,
+        output=_narrow,
+    ),
+    Layer(
+        name="ClassToken",
+        target="netspec.modules:ClassToken",
+        doc="a learned token before the others, zero at first, as in torchvision's ViT",
+        layouts=("T, features",),
+        output=lambda call: (call.shape[0] + 1, features(call)),
+        weights=lambda call: {"class_token": (1, 1, features(call))},
+    ),
+    Layer(
+        name="PositionalEmbedding",
+        target="netspec.modules:PositionalEmbedding",
+        doc="a learned vector added at each position, as in torchvision's ViT",
+        layouts=("T, features",),
+        params=(Param("std", NONNEGATIVE, 0.02, "of its normal initialisation"),),
+        output=_tokens,
+        weights=lambda call: {"pos_embedding": (1, call.shape[0], features(call))},
+    ),
+    Layer(
+        name="LayerScale",
+        target="netspec.modules:LayerScale",
+        doc="a learned factor for each channel (Touvron et al., 2021, arXiv:2103.17239)",
+        params=(
+            Param("init_values", NUMBER, 1e-6),
+            Param("dim", INTEGER, 1, "-1 for tokens"),
+        ),
+        output=_scaled,
+        weights=_factors,
+    ),
+    Layer(
+        name="Scale",
+        target="netspec.modules:Scale",
+        doc="multiplies by a constant",
+        params=(Param("factor", NUMBER),),
+    ),
+]

@@ -1,0 +1,84 @@
+"""Losses of torch.nn: what each expects of the output and the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from netspec.catalogue.component import Component, Param
+from netspec.catalogue.types import (
+    ABOVE_ZERO,
+    INTEGER,
+    NUMBER,
+    NONNEGATIVE,
+    Choice,
+    ListOf,
+    Number,
+    optional,
+)
+
+REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Component):
+    """`target`: `classes`: integer class indices, the output has them in its first dimension;
+    `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor."""
+
+    wants: Literal["classes", "same"]
+    tensors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", f"torch.nn:{self.name}")
+
+
+WEIGHTS = optional(ListOf(NONNEGATIVE, 1))
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        Loss(
+            name="CrossEntropyLoss",
+            wants="classes",
+            tensors=("weight",),
+            params=(
+                Param("weight", WEIGHTS, None, "one for each class"),
+                Param("ignore_index", INTEGER, -100),
+                REDUCTION,
+                Param("label_smoothing", Number(0, 1), 0.0),
+            ),
+        ),
+        Loss(
+            name="NLLLoss",
+            wants="classes",
+            tensors=("weight",),
+            params=(
+                Param("weight", WEIGHTS, None, "one for each class"),
+                Param("ignore_index", INTEGER, -100),
+                REDUCTION,
+            ),
+        ),
+        Loss(name="MSELoss", wants="same", params=(REDUCTION,)),
+        Loss(name="L1Loss", wants="same", params=(REDUCTION,)),
+        Loss(
+            name="SmoothL1Loss", wants="same", params=(REDUCTION, Param("beta", NONNEGATIVE, 1.0))
+        ),
+        Loss(name="HuberLoss", wants="same", params=(REDUCTION, Param("delta", ABOVE_ZERO, 1.0))),
+        Loss(
+            name="BCEWithLogitsLoss",
+            wants="same",
+            tensors=("weight", "pos_weight"),
+            params=(
+                Param("weight", WEIGHTS, None),
+                REDUCTION,
+                Param("pos_weight", optional(ListOf(NUMBER, 1)), None, "one for each output"),
+            ),
+        ),
+        Loss(
+            name="BCELoss",
+            wants="same",
+            tensors=("weight",),
+            params=(Param("weight", WEIGHTS, None), REDUCTION),
+        ),
+    )
+}

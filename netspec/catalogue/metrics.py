@@ -1,0 +1,48 @@
+"""Metrics that the loop can report beside the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netspec.catalogue.component import Component, Param
+from netspec.catalogue.types import POSITIVE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Component):
+    """`wants`: `classes`: class indices; `binary`: 0 or 1 for each output; `values`: floats."""
+
+    wants: str
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            name="accuracy",
+            target="netspec.training.metrics:accuracy",
+            doc="share of samples whose largest output is the target's; with 0/1 targets, share "
+            "of outputs on the right side of the threshold",
+            wants="classes or binary",
+        ),
+        Metric(
+            name="top_k",
+            target="netspec.training.metrics:top_k",
+            doc="share of samples whose target is among the k largest outputs",
+            params=(Param("k", POSITIVE, 5),),
+            wants="classes",
+        ),
+        Metric(
+            name="mae",
+            target="netspec.training.metrics:mae",
+            doc="mean absolute error",
+            wants="values",
+        ),
+        Metric(
+            name="mse",
+            target="netspec.training.metrics:mse",
+            doc="mean squared error",
+            wants="values",
+        ),
+    )
+}

@@ -1,0 +1,137 @@
+"""Learning-rate schedulers of torch.optim.lr_scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from netspec.catalogue.component import Component, OneOf, Param
+from netspec.catalogue.types import (
+    ABOVE_ZERO,
+    BOOLEAN,
+    NATURAL,
+    NONNEGATIVE,
+    NUMBER,
+    POSITIVE,
+    PROBABILITY,
+    Choice,
+    Either,
+    ListOf,
+    optional,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduler(Component):
+    """`interval`: what one step of it counts by default.
+
+    `length`: the parameter that is the whole run's length, in intervals, when left out.
+    """
+
+    interval: Literal["epoch", "step"] = "epoch"
+    length: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", f"torch.optim.lr_scheduler:{self.name}")
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(name for name in super().required if name != self.length)
+
+
+GAMMA = Param("gamma", NONNEGATIVE, 0.1)
+RATES: Any = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 1))
+
+SCHEDULERS: dict[str, Scheduler] = {}
+NESTED = ListOf(OneOf("scheduler", SCHEDULERS), 1)
+
+SCHEDULERS.update(
+    (entry.name, entry)
+    for entry in (
+        Scheduler(name="StepLR", params=(Param("step_size", POSITIVE), GAMMA)),
+        Scheduler(name="MultiStepLR", params=(Param("milestones", ListOf(NATURAL, 1)), GAMMA)),
+        Scheduler(
+            name="ConstantLR",
+            params=(Param("factor", PROBABILITY, 1 / 3), Param("total_iters", NATURAL, 5)),
+        ),
+        Scheduler(
+            name="LinearLR",
+            params=(
+                Param("start_factor", PROBABILITY, 1 / 3, "above 0"),
+                Param("end_factor", PROBABILITY, 1.0),
+                Param("total_iters", POSITIVE, 5),
+            ),
+        ),
+        Scheduler(name="ExponentialLR", params=(Param("gamma", NONNEGATIVE),)),
+        Scheduler(
+            name="PolynomialLR",
+            params=(Param("total_iters", POSITIVE, 5), Param("power", NUMBER, 1.0)),
+        ),
+        Scheduler(
+            name="CosineAnnealingLR",
+            params=(Param("T_max", POSITIVE), Param("eta_min", NONNEGATIVE, 0.0)),
+            length="T_max",
+        ),
+        Scheduler(
+            name="CosineAnnealingWarmRestarts",
+            params=(
+                Param("T_0", POSITIVE),
+                Param("T_mult", POSITIVE, 1),
+                Param("eta_min", NONNEGATIVE, 0.0),
+            ),
+        ),
+        Scheduler(
+            name="OneCycleLR",
+            interval="step",
+            length="total_steps",
+            params=(
+                Param("max_lr", RATES),
+                Param("total_steps", optional(POSITIVE), None),
+                Param("epochs", optional(POSITIVE), None),
+                Param("steps_per_epoch", optional(POSITIVE), None),
+                Param("pct_start", PROBABILITY, 0.3),
+                Param("anneal_strategy", Choice("cos", "linear"), "cos"),
+                Param("cycle_momentum", BOOLEAN, True),
+                Param("base_momentum", RATES, 0.85),
+                Param("max_momentum", RATES, 0.95),
+                Param("div_factor", ABOVE_ZERO, 25.0),
+                Param("final_div_factor", ABOVE_ZERO, 1e4),
+                Param("three_phase", BOOLEAN, False),
+            ),
+        ),
+        Scheduler(
+            name="CyclicLR",
+            interval="step",
+            params=(
+                Param("base_lr", RATES),
+                Param("max_lr", RATES),
+                Param("step_size_up", POSITIVE, 2000),
+                Param("step_size_down", optional(POSITIVE), None),
+                Param("mode", Choice("triangular", "triangular2", "exp_range"), "triangular"),
+                Param("gamma", NUMBER, 1.0),
+                Param("scale_mode", Choice("cycle", "iterations"), "cycle"),
+                Param("cycle_momentum", BOOLEAN, True),
+                Param("base_momentum", NONNEGATIVE, 0.8),
+                Param("max_momentum", NONNEGATIVE, 0.9),
+            ),
+        ),
+        Scheduler(
+            name="ReduceLROnPlateau",
+            params=(
+                Param("mode", Choice("min", "max"), "min"),
+                Param("factor", PROBABILITY, 0.1, "below 1"),
+                Param("patience", NATURAL, 10),
+                Param("threshold", NONNEGATIVE, 1e-4),
+                Param("threshold_mode", Choice("rel", "abs"), "rel"),
+                Param("cooldown", NATURAL, 0),
+                Param("min_lr", RATES, 0),
+                Param("eps", NONNEGATIVE, 1e-8),
+            ),
+        ),
+        Scheduler(
+            name="SequentialLR",
+            params=(Param("schedulers", NESTED), Param("milestones", ListOf(NATURAL, 1))),
+        ),
+        Scheduler(name="ChainedScheduler", params=(Param("schedulers", NESTED),)),
+    )
+)

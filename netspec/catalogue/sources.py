@@ -1,0 +1,157 @@
+"""Data sources: what a sample and its target are, known without the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.catalogue.component import Component, Param, Refusal
+from netspec.catalogue.transforms import AtLeast, Size
+from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, TEXT, Either, ListOf, optional
+
+Args = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Images:
+    """8-bit images; the network's input says whether they come grey or in colour."""
+
+    height: Size
+    width: Size
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Integer targets; None where only the data knows the count or the names."""
+
+    count: int | None = None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Values:
+    """Float targets of a shape, None where only the data knows it. `binary`: 0 or 1."""
+
+    shape: tuple[int, ...] | None
+    binary: bool = False
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Targets that only the data knows."""
+
+
+Target = Classes | Values | Unknown
+
+
+def _images(args: Args) -> Images | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Component):
+    """`sample`: its images, or None where samples come in the input's own shape.
+
+    `parts`: the parts it brings, None where only the data knows.
+    """
+
+    sample: Callable[[Args], Images | None] = _images
+    labels: Callable[[Args], Target]
+    parts: Callable[[Args], frozenset[str] | None]
+
+
+DIGITS = tuple("0123456789")
+CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+ROOT = Param("root", TEXT, doc="folder of the data, from the working directory")
+DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
+BOTH = frozenset({"train", "test"})
+
+
+def _downloaded(name: str, size: int, names: tuple[str, ...]) -> Source:
+    return Source(
+        name=name,
+        target=f"torchvision.datasets:{name}",
+        params=(ROOT, DOWNLOAD),
+        sample=lambda args: Images(size, size),
+        labels=lambda args: Classes(len(names), names),
+        parts=lambda args: BOTH,
+    )
+
+
+def _synthetic_labels(args: Args) -> Target:
+    if args["classes"] is not None:
+        return Classes(args["classes"], tuple(map(str, range(args["classes"]))))
+    shape = args["targets"]
+    return Values((shape,) if isinstance(shape, int) else tuple(shape), binary=args["binary"])
+
+
+def _check_synthetic(args: Args) -> None:
+    if (args["classes"] is None) == (args["targets"] is None):
+        raise Refusal(
+            "Synthetic needs exactly one of classes and targets",
+            "classes: 10 draws class indices, targets: [3] draws floats of that shape",
+        )
+    if args["binary"] and args["targets"] is None:
+        raise Refusal("binary goes with targets", param="binary")
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            name="Digits",
+            target="netspec.data.sources:digits",
+            doc="1,797 real 8x8 handwritten digits, in the package; every fifth is the test part",
+            sample=lambda args: Images(8, 8),
+            labels=lambda args: Classes(10, DIGITS),
+            parts=lambda args: BOTH,
+        ),
+        _downloaded("MNIST", 28, DIGITS),
+        _downloaded("CIFAR10", 32, CIFAR10),
+        Source(
+            name="ImageFolder",
+            target="netspec.data.sources:image_folder",
+            doc="a folder per class; train/ and val/ or test/ below root are its parts",
+            params=(ROOT,),
+            sample=lambda args: Images(AtLeast(), AtLeast()),
+            labels=lambda args: Classes(),
+            parts=lambda args: None,
+        ),
+        Source(
+            name="Tensors",
+            target="netspec.data.sources:tensors",
+            doc="arrays of a .npz file, taken as they are",
+            params=(
+                Param("path", TEXT, doc="from the working directory"),
+                Param("inputs", TEXT, "inputs", "name of the array of samples"),
+                Param("targets", TEXT, "targets", "name of the array of targets"),
+            ),
+            labels=lambda args: Unknown(),
+            parts=lambda args: frozenset({"train"}),
+        ),
+        Source(
+            name="Synthetic",
+            target="netspec.data.sources:synthetic",
+            doc="seeded noise of the input's shape; targets follow from it by a fixed random map",
+            params=(
+                Param("samples", POSITIVE),
+                Param("classes", optional(POSITIVE), None, "class indices from 0"),
+                Param(
+                    "targets",
+                    optional(Either(POSITIVE, ListOf(POSITIVE, 1))),
+                    None,
+                    "shape of float targets",
+                ),
+                Param("binary", BOOLEAN, False, "each float target is 0 or 1"),
+                Param("seed", NATURAL, 0),
+            ),
+            labels=_synthetic_labels,
+            parts=lambda args: frozenset({"train"}),
+            check=_check_synthetic,
+        ),
+    )
+}

@@ -1,0 +1,245 @@
+"""Image transforms of torchvision.transforms.v2, and what each does to an image's size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from netspec.catalogue.component import Component, Param, Refusal
+from netspec.catalogue.types import (
+    ABOVE_ZERO,
+    BOOLEAN,
+    NATURAL,
+    NONNEGATIVE,
+    NUMBER,
+    POSITIVE,
+    PROBABILITY,
+    Choice,
+    Either,
+    ListOf,
+    Number,
+    optional,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A size that differs from image to image, and what it is never less than."""
+
+    least: int = 1
+
+    def __str__(self) -> str:
+        return "any" if self.least == 1 else f"{self.least} or more"
+
+
+Size = int | AtLeast
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What flows between two transforms: channels, height, width."""
+
+    channels: int
+    height: Size
+    width: Size
+
+    def __str__(self) -> str:
+        return f"[{self.channels}, {self.height}, {self.width}]"
+
+    def sized(self, height: Size, width: Size) -> Image:
+        return Image(self.channels, height, width)
+
+
+Rule = Callable[[Image, dict[str, Any]], Image]
+Stage = Literal["augment", "evaluate", "preprocess"]
+
+
+def _same(image: Image, args: dict[str, Any]) -> Image:
+    return image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform(Component):
+    """`stages`: where it may stand; only what `evaluate` and `preprocess` hold can be exported."""
+
+    rule: Rule = _same
+    stages: tuple[Stage, ...] = ("augment",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", f"torchvision.transforms.v2:{self.name}")
+
+
+def pair(size: Any) -> tuple[int, int]:
+    """`32` or `[32]` → (32, 32); `[24, 32]` is height and width."""
+    values = [size] if isinstance(size, int) else list(size)
+    return (values[0], values[-1])
+
+
+def _least(size: Size) -> int:
+    return size if isinstance(size, int) else size.least
+
+
+def _resize(image: Image, args: dict[str, Any]) -> Image:
+    size = args["size"]
+    if isinstance(size, list) and len(size) == 2:
+        return image.sized(*size)
+    short = size if isinstance(size, int) else size[0]
+    height, width = image.height, image.width
+    if isinstance(height, int) and isinstance(width, int):
+        least = min(height, width)
+        return image.sized(short * height // least, short * width // least)
+    return image.sized(AtLeast(short), AtLeast(short))
+
+
+def _center_crop(image: Image, args: dict[str, Any]) -> Image:
+    height, width = pair(args["size"])
+    if _least(image.height) < height or _least(image.width) < width:
+        raise Refusal(
+            f"CenterCrop to {height}x{width} of an image of {image}",
+            "put `Resize: {size: …}` with at least that size before it",
+            "size",
+        )
+    return image.sized(height, width)
+
+
+def _random_crop(image: Image, args: dict[str, Any]) -> Image:
+    height, width = pair(args["size"])
+    padding = args["padding"] or 0
+    sides = [padding] * 4 if isinstance(padding, int) else list(padding)
+    sides = sides if len(sides) == 4 else [sides[0], sides[-1]] * 2
+    grown = image.sized(
+        _grow(image.height, sides[1] + sides[3]), _grow(image.width, sides[0] + sides[2])
+    )
+    if not args["pad_if_needed"] and (_least(grown.height) < height or _least(grown.width) < width):
+        raise Refusal(
+            f"RandomCrop to {height}x{width} of an image of {grown}",
+            "make `padding` larger, or put a Resize before it",
+            "size",
+        )
+    return image.sized(height, width)
+
+
+def _grow(size: Size, by: int) -> Size:
+    return size + by if isinstance(size, int) else AtLeast(size.least + by)
+
+
+def _to_size(image: Image, args: dict[str, Any]) -> Image:
+    return image.sized(*pair(args["size"]))
+
+
+def _pad(image: Image, args: dict[str, Any]) -> Image:
+    written = args["padding"]
+    sides = [written] * 4 if isinstance(written, int) else list(written)
+    left, top, right, bottom = sides if len(sides) == 4 else [sides[0], sides[-1]] * 2
+    return image.sized(_grow(image.height, top + bottom), _grow(image.width, left + right))
+
+
+def _normalize(image: Image, args: dict[str, Any]) -> Image:
+    for param in ("mean", "std"):
+        if len(args[param]) not in (1, image.channels):
+            raise Refusal(
+                f"{param} has {len(args[param])} values, but the image has {image.channels} "
+                "channels",
+                param=param,
+            )
+    return image
+
+
+SIZE = Param("size", Either(POSITIVE, ListOf(POSITIVE, 1, 2)), doc="one number: the shorter side")
+CROP = Param("size", Either(POSITIVE, ListOf(POSITIVE, 1, 2)), doc="height and width")
+P = Param("p", PROBABILITY, 0.5)
+INTERPOLATION = Param("interpolation", Choice("nearest", "bilinear", "bicubic"), "bilinear")
+PADDING = Either(NATURAL, ListOf(NATURAL, 1, 2), ListOf(NATURAL, 4, 4))
+FILL = Param("fill", Either(NUMBER, ListOf(NUMBER, 1)), 0)
+PADDING_MODE = Param("padding_mode", Choice("constant", "edge", "reflect", "symmetric"), "constant")
+JITTER = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 2, 2))
+
+TRANSFORMS: dict[str, Transform] = {
+    entry.name: entry
+    for entry in (
+        Transform(
+            name="Resize",
+            params=(SIZE, Param("antialias", BOOLEAN, True)),
+            rule=_resize,
+            stages=("augment", "evaluate"),
+            doc="bilinear",
+        ),
+        Transform(
+            name="CenterCrop",
+            params=(CROP,),
+            rule=_center_crop,
+            stages=("augment", "evaluate"),
+        ),
+        Transform(
+            name="Normalize",
+            params=(
+                Param("mean", ListOf(NUMBER, 1), doc="of each channel, of pixels in [0, 1]"),
+                Param("std", ListOf(ABOVE_ZERO, 1)),
+            ),
+            rule=_normalize,
+            stages=("preprocess",),
+        ),
+        Transform(
+            name="RandomCrop",
+            params=(
+                CROP,
+                Param("padding", optional(PADDING), None),
+                Param("pad_if_needed", BOOLEAN, False),
+                FILL,
+                PADDING_MODE,
+            ),
+            rule=_random_crop,
+        ),
+        Transform(name="RandomHorizontalFlip", params=(P,)),
+        Transform(name="RandomVerticalFlip", params=(P,)),
+        Transform(
+            name="RandomResizedCrop",
+            params=(
+                CROP,
+                Param("scale", ListOf(ABOVE_ZERO, 2, 2), (0.08, 1.0)),
+                Param("ratio", ListOf(ABOVE_ZERO, 2, 2), (3 / 4, 4 / 3)),
+                INTERPOLATION,
+                Param("antialias", BOOLEAN, True),
+            ),
+            rule=_to_size,
+        ),
+        Transform(
+            name="RandomRotation",
+            params=(
+                Param("degrees", Either(NONNEGATIVE, ListOf(NUMBER, 2, 2))),
+                Param("interpolation", Choice("nearest", "bilinear"), "nearest"),
+            ),
+        ),
+        Transform(
+            name="RandomAffine",
+            params=(
+                Param("degrees", Either(NONNEGATIVE, ListOf(NUMBER, 2, 2))),
+                Param("translate", optional(ListOf(PROBABILITY, 2, 2)), None),
+                Param("scale", optional(ListOf(ABOVE_ZERO, 2, 2)), None),
+                Param("shear", optional(Either(NUMBER, ListOf(NUMBER, 2, 4))), None),
+                Param("interpolation", Choice("nearest", "bilinear"), "nearest"),
+            ),
+        ),
+        Transform(
+            name="ColorJitter",
+            params=(
+                Param("brightness", optional(JITTER), None),
+                Param("contrast", optional(JITTER), None),
+                Param("saturation", optional(JITTER), None),
+                Param(
+                    "hue", optional(Either(Number(0, 0.5), ListOf(Number(-0.5, 0.5), 2, 2))), None
+                ),
+            ),
+        ),
+        Transform(name="Pad", params=(Param("padding", PADDING), FILL, PADDING_MODE), rule=_pad),
+        Transform(
+            name="RandomErasing",
+            params=(
+                P,
+                Param("scale", ListOf(ABOVE_ZERO, 2, 2), (0.02, 0.33)),
+                Param("ratio", ListOf(ABOVE_ZERO, 2, 2), (0.3, 3.3)),
+            ),
+        ),
+    )
+}

@@ -1,0 +1,304 @@
+"""The types a parameter can have: each says what it accepts, to a person and as JSON Schema.
+
+`problem(value)` and `schema()` state the same set; a test holds them against each other. Where
+JSON Schema is looser than netspec (`3.0` as an integer, `.inf` as a number), `problem` decides.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+JsonSchema = dict[str, Any]
+
+
+def show(value: object) -> str:
+    """A value as the user would write it, shortened."""
+    match value:
+        case None:
+            text = "null"
+        case bool():
+            text = str(value).lower()
+        case str():
+            text = f"'{value}'"
+        case list() | tuple():
+            text = "[" + ", ".join(show(item) for item in value[:8])
+            text += ", …]" if len(value) > 8 else "]"
+        case dict():
+            text = "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+        case _:
+            text = str(value)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+class Type(Protocol):
+    @property
+    def expected(self) -> str:
+        """What it accepts, in the words that follow "must be"."""
+
+    def accepts(self, value: object) -> bool: ...
+
+    def core(self) -> JsonSchema:
+        """The JSON Schema of a resolved value."""
+
+
+EXPRESSION = r"^\$"
+
+
+def as_written(core: JsonSchema) -> JsonSchema:
+    """`core`, or an expression that stands for such a value; `$…` is checked once resolved.
+
+    Most keywords of JSON Schema bind one type alone, so that where no string fits, `pattern`
+    admits expressions without a branch: the check is faster and its errors exact.
+    """
+    if "$ref" in core or core == {}:
+        return core
+    if "type" not in core:
+        return {"if": {"type": "string", "pattern": EXPRESSION}, "else": core}
+    types = core["type"] if isinstance(core["type"], list) else [core["type"]]
+    if "string" in types:
+        return core
+    return {**core, "type": [*types, "string"], "pattern": EXPRESSION}
+
+
+def schema_of(kind: Type) -> JsonSchema:
+    """The JSON Schema of a value as written; `errorMessage` is what editors show."""
+    core = kind.core()
+    if "$ref" not in core:
+        core = {**core, "errorMessage": f"must be {kind.expected}"}
+    return as_written(core)
+
+
+def problem(kind: Type, value: object) -> str | None:
+    """Why `value` is none of `kind`'s, or None."""
+    if kind.accepts(value):
+        return None
+    if isinstance(value, float) and value.is_integer() and kind.accepts(int(value)):
+        return f"is the float {value}, but must be {kind.expected}"
+    return f"is {show(value)}, but must be {kind.expected}"
+
+
+@dataclass(frozen=True)
+class Integer:
+    minimum: int | None = None
+    maximum: int | None = None
+
+    @property
+    def expected(self) -> str:
+        return "an integer" + _range(self.minimum, self.maximum)
+
+    def accepts(self, value: object) -> bool:
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+        )
+
+    def core(self) -> JsonSchema:
+        return {"type": "integer", **_bounds(self.minimum, self.maximum)}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite integer or float; `above` and `below` are exclusive."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def expected(self) -> str:
+        text = "a number" + _range(self.minimum, self.maximum)
+        text += f" above {self.above:g}" if self.above is not None else ""
+        text += f" and below {self.below:g}" if self.below is not None else ""
+        return text
+
+    def accepts(self, value: object) -> bool:
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def core(self) -> JsonSchema:
+        bounds = _bounds(self.minimum, self.maximum)
+        if self.above is not None:
+            bounds["exclusiveMinimum"] = self.above
+        if self.below is not None:
+            bounds["exclusiveMaximum"] = self.below
+        return {"type": "number", **bounds}
+
+
+@dataclass(frozen=True)
+class Boolean:
+    expected = "true or false"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    def core(self) -> JsonSchema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Text:
+    expected: str = "a string"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and bool(value)
+
+    def core(self) -> JsonSchema:
+        return {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True)
+class Null:
+    expected = "null"
+
+    def accepts(self, value: object) -> bool:
+        return value is None
+
+    def core(self) -> JsonSchema:
+        return {"type": "null"}
+
+
+@dataclass(frozen=True)
+class Anything:
+    """What only a hand-written rule can judge."""
+
+    expected = "a value"
+
+    def accepts(self, value: object) -> bool:
+        return True
+
+    def core(self) -> JsonSchema:
+        return {}
+
+
+class Choice:
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    @property
+    def expected(self) -> str:
+        return _or([f"'{word}'" for word in self.words])
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and value in self.words
+
+    def core(self) -> JsonSchema:
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class ListOf:
+    item: Type
+    least: int = 0
+    most: int | None = None
+
+    @property
+    def expected(self) -> str:
+        item = self.item.expected
+        if self.least == self.most:
+            return f"a list of {self.least}, each {item}"
+        if self.most is None:
+            return f"a list, each {item}" if self.least < 2 else f"a list of {self.least} or more"
+        return f"a list of {self.least} to {self.most}, each {item}"
+
+    def accepts(self, value: object) -> bool:
+        return (
+            isinstance(value, list | tuple)
+            and len(value) >= self.least
+            and (self.most is None or len(value) <= self.most)
+            and all(map(self.item.accepts, value))
+        )
+
+    def core(self) -> JsonSchema:
+        bounds = {"minItems": self.least} if self.least else {}
+        if self.most is not None:
+            bounds["maxItems"] = self.most
+        return {"type": "array", "items": schema_of(self.item), **bounds}
+
+
+class Either:
+    """Any one of several types."""
+
+    def __init__(self, *kinds: Type) -> None:
+        self.kinds = kinds
+
+    @property
+    def expected(self) -> str:
+        return _or([kind.expected for kind in self.kinds])
+
+    def accepts(self, value: object) -> bool:
+        return any(kind.accepts(value) for kind in self.kinds)
+
+    def core(self) -> JsonSchema:
+        others = [kind for kind in self.kinds if not isinstance(kind, Null)]
+        cores = [kind.core() for kind in self.kinds]
+        if len(others) == 1 and "type" not in others[0].core():
+            return {"if": {"type": "null"}, "else": schema_of(others[0])}
+        merged: JsonSchema = {"type": []}
+        for core in cores:
+            kind = core.get("type")
+            if (
+                not isinstance(kind, str)
+                or kind in merged["type"]
+                or core.keys() & merged.keys() != {"type"}
+            ):
+                return {"anyOf": cores}
+            merged = {**merged, **core, "type": [*merged["type"], kind]}
+        return merged
+
+
+class PerDimension(Either):
+    """One value for every spatial dimension, or a list of `rank`; `spread` makes it the list."""
+
+    def __init__(self, item: Type, rank: int) -> None:
+        super().__init__(item, ListOf(item, rank, rank))
+
+
+def spread(value: Any, rank: int) -> tuple[Any, ...]:
+    """`3` → `(3, 3)`, `[3, 5]` → `(3, 5)`."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+
+
+def optional(kind: Type) -> Either:
+    return Either(kind, Null())
+
+
+POSITIVE = Integer(1)
+NATURAL = Integer(0)
+INTEGER = Integer()
+NUMBER = Number()
+NONNEGATIVE = Number(0)
+ABOVE_ZERO = Number(above=0)
+PROBABILITY = Number(0, 1)
+BOOLEAN = Boolean()
+TEXT = Text()
+
+
+def _range(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f" from {minimum:g} to {maximum:g}"
+    if minimum is not None:
+        return f" of at least {minimum:g}"
+    return f" of at most {maximum:g}" if maximum is not None else ""
+
+
+def _bounds(minimum: float | None, maximum: float | None) -> JsonSchema:
+    bounds = {"minimum": minimum, "maximum": maximum}
+    return {keyword: bound for keyword, bound in bounds.items() if bound is not None}
+
+
+def _or(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " or " + parts[-1]

@@ -1,0 +1,104 @@
+"""What is wrong and where, as data; rendering is `netspec.reporting`'s."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The kinds of finding; the value is what stands between the brackets of `error[…]`."""
+
+    FILE = "file"
+    YAML = "yaml"
+    LIMIT = "limit"
+    SET = "set"
+    UNKNOWN_KEY = "unknown-key"
+    UNKNOWN_LAYER = "unknown-layer"
+    UNKNOWN_NAME = "unknown-name"
+    UNKNOWN_PARAMETER = "unknown-parameter"
+    MISSING_PARAMETER = "missing-parameter"
+    MISSING_KEY = "missing-key"
+    ENTRY = "entry"
+    VALUE = "value"
+    EXPRESSION = "expression"
+    BLOCK = "block"
+    NAME = "name"
+    SHAPE = "shape"
+    EXPECT = "expect"
+    INIT = "init"
+    DATA = "data"
+    TRAIN = "train"
+    EXPORT = "export"
+    RUN = "run"
+    MODEL = "model"
+    INPUT = "input"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span of a file. Lines and columns count from 1; `line` is None for a file as a whole."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    end_column: int | None = None
+    text: str | None = None  # the source line, so that a report needs no file
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: what is wrong with the value found, where, and what to do about it."""
+
+    code: Code
+    message: str
+    place: Place
+    remedy: str | None = None
+    notes: tuple[tuple[str, Place], ...] = ()
+
+
+class NetspecError(Exception):
+    """What a caller of netspec may catch; carries every diagnostic and the exit status."""
+
+    exit_status = 1
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(map(_line, self.diagnostics)))
+
+    @classmethod
+    def of(
+        cls, code: Code, message: str, *, file: str = "netspec", remedy: str | None = None
+    ) -> NetspecError:
+        """One finding about a file (or the command) as a whole."""
+        return cls([Diagnostic(code, message, Place(file), remedy)])
+
+
+class SpecError(NetspecError):
+    """The spec is wrong."""
+
+
+class InputError(NetspecError):
+    """A model, a run, an image or a data set is wrong."""
+
+
+class SetupError(NetspecError):
+    """What the machine lacks: an extra, a GPU, room on the disk."""
+
+    exit_status = 3
+
+
+def suggestion(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean …?` for a misspelt word, or None where nothing known is near."""
+    lowered = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    return f"did you mean '{lowered[near[0]]}'?" if near else None
+
+
+def _line(found: Diagnostic) -> str:
+    place = found.place
+    where = place.file if place.line is None else f"{place.file}:{place.line}:{place.column}"
+    return f"{where}: error[{found.code}]: {found.message}"

@@ -1,0 +1,169 @@
+"""Layer entries → nodes: inferred parameters, static shapes, counts, `expect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.catalogue.component import Refusal
+from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers.layer import Call
+from netspec.catalogue.layers.structure import Container
+from netspec.diagnostics import Code
+from netspec.planning.plan import Node
+from netspec.shapes import AtLeast, Tensor, least_values, names, show
+from netspec.spec.document import Path_
+from netspec.spec.findings import Findings
+from netspec.spec.model import Entry, Expect, Spec
+
+
+@dataclass(frozen=True)
+class Network:
+    root: Node
+    least: dict[str, int]
+
+
+def plan_network(spec: Spec, findings: Findings) -> Network | None:
+    """The network's nodes, or None where a finding leaves a shape unknown."""
+    planner = _Planner(findings)
+    children, output = planner.sequence(spec.layers, spec.input, "")
+    if spec.input is None or children is None or output is None:
+        return None
+    root = Node("", "Sequential", {}, spec.input, output, children=children)
+    if spec.expect:
+        planner.expect(spec.expect, output, root)
+    least = least_values(planner.conditions, names(spec.input.shape))
+    return Network(root, least)
+
+
+class _Planner:
+    """Follows one sample through the layers.
+
+    After a finding the shape is unknown (None): what follows is checked as far as that goes, and
+    an `expect` makes it known again, so that one run reports as much as it can.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.conditions: list[AtLeast] = []
+
+    def sequence(
+        self, entries: Iterable[Entry], at: Tensor | None, prefix: str
+    ) -> tuple[tuple[Node, ...] | None, Tensor | None]:
+        """The children of one `nn.Sequential`, and its output."""
+        nodes: list[Node | None] = []
+        for index, entry in enumerate(entries):
+            name = f"{prefix}{entry.name or index}"
+            node = self.entry(entry, at, name)
+            nodes.append(node)
+            at = node.output if node else _believed(entry, at)
+        known = tuple(node for node in nodes if node is not None)
+        return (known if len(known) == len(nodes) else None), at
+
+    def entry(self, entry: Entry, at: Tensor | None, name: str) -> Node | None:
+        layer = LAYERS[entry.type]
+        if isinstance(layer, Container):
+            return self._container(layer, entry, at, name)
+        if at is None or entry.broken:
+            return None
+        call = Call(at, dict(entry.args), self.conditions)
+        try:
+            layer.check_layout(at)
+            layer.resolve(call)
+            output = layer.shape_of(call)
+        except Refusal as refusal:
+            self._refuse(refusal, entry)
+            return None
+        node = Node(
+            name,
+            entry.type,
+            call.args,
+            at,
+            output,
+            layer.weights(call),
+            layer.macs(call),
+            entry=entry,
+        )
+        self._check_expect(entry, node)
+        return node
+
+    def _container(
+        self, layer: Container, entry: Entry, at: Tensor | None, name: str
+    ) -> Node | None:
+        children: list[Node] = []
+        outputs: list[Tensor] = []
+        complete = not entry.broken
+        for body, entries in entry.bodies.items():
+            inside = f"{name}.{body}" if body else name
+            found, output = self.sequence(entries, at, f"{inside}.")
+            if found is None or output is None or at is None:
+                complete = False
+                continue
+            outputs.append(output)
+            children += (
+                [Node(inside, "Sequential", {}, at, output, children=found)] if body else found
+            )
+        if not complete or at is None:
+            return None
+        call = Call(at, layer.complete(entry.args), self.conditions)
+        try:
+            output = layer.combine(call, outputs)
+        except Refusal as refusal:
+            self._refuse(refusal, entry)
+            return None
+        node = Node(name, entry.type, call.args, at, output, children=tuple(children), entry=entry)
+        self._check_expect(entry, node)
+        return node
+
+    def _refuse(self, refusal: Refusal, entry: Entry) -> None:
+        path: Path_ = (*entry.path, entry.type)
+        written = refusal.param in entry.args
+        if refusal.param and written:
+            path = (*path, refusal.param)
+        message = refusal.message
+        if not message.startswith(entry.type):
+            message = f"{entry.type}: {message}"
+        self.findings.add(
+            Code.SHAPE,
+            message,
+            path if written else _name_of(entry, self.findings),
+            refusal.remedy,
+            key=not written,
+            via=entry.via,
+        )
+
+    def _check_expect(self, entry: Entry, node: Node) -> None:
+        if entry.expect:
+            self.expect(entry.expect, node.output, node, entry.via)
+
+    def expect(
+        self, expect: Expect, output: Tensor, node: Node, via: tuple[Path_, ...] = ()
+    ) -> None:
+        if expect.output is not None and expect.output != output.shape:
+            self.findings.add(
+                Code.EXPECT,
+                f"the output is {output}, not the {show(expect.output)} expected",
+                expect.path,
+                via=via,
+            )
+        if expect.parameters is not None and expect.parameters != node.parameters:
+            self.findings.add(
+                Code.EXPECT,
+                f"there are {node.parameters:,} parameters, not the {expect.parameters:,} expected",
+                (*expect.path, "parameters"),
+                via=via,
+            )
+
+
+def _believed(entry: Entry, at: Tensor | None) -> Tensor | None:
+    """Where the layer itself is in doubt, what its author expects."""
+    if entry.expect is None or entry.expect.output is None:
+        return None
+    return Tensor(entry.expect.output, at.dtype if at else "float32")
+
+
+def _name_of(entry: Entry, findings: Findings) -> Path_:
+    """The path of the layer's name: its key, or the bare word."""
+    written: Any = findings.document.node(entry.path).value
+    return (*entry.path, entry.type) if isinstance(written, dict) else entry.path

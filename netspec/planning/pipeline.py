@@ -1,0 +1,123 @@
+"""The static check of the data: what reaches the network has to be its `input`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netspec.catalogue.component import Component, Refusal
+from netspec.catalogue.sources import SOURCES, Images
+from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Size, Stage
+from netspec.diagnostics import Code
+from netspec.planning.plan import Pipeline
+from netspec.shapes import Dim, Expr, Tensor, show
+from netspec.spec.findings import Findings
+from netspec.spec.model import Named, Spec
+
+
+def complete(entry: Component, named: Named) -> Named:
+    return replace(named, args=entry.complete(named.args))
+
+
+def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
+    """The pipeline, or None where findings stand against it."""
+    assert spec.data is not None and spec.input is not None
+    data, source = spec.data, SOURCES[spec.data.source.type]
+    named = complete(source, data.source)
+    stages = {"augment": data.augment, "evaluate": data.evaluate, "preprocess": data.preprocess}
+    steps = {
+        stage: tuple(complete(TRANSFORMS[step.type], step) for step in written)
+        for stage, written in stages.items()
+    }
+    try:
+        source.check(dict(named.args))
+        images = source.sample(dict(named.args))
+        raw = _raw(images, spec.input, named) if images else None
+    except Refusal as refusal:
+        refuse(refusal, named, findings)
+        return None
+    if raw is None:
+        for stage, written in steps.items():
+            for step in written[:1]:
+                findings.add(
+                    Code.DATA,
+                    f"{stage} works on images, and {named.type} gives none",
+                    step.path,
+                    "remove it",
+                    key=True,
+                )
+    else:
+        ways: list[tuple[Stage, ...]] = [("evaluate", "preprocess")]
+        if data.augment:
+            ways.insert(0, ("augment", "preprocess"))
+        for way in ways:
+            if not _check_way(way, steps, raw, spec.input, findings, named):
+                return None
+    return Pipeline(
+        source=named,
+        images=images,
+        raw=raw,
+        target=source.labels(dict(named.args)),
+        parts=source.parts(dict(named.args)),
+        **steps,
+    )
+
+
+def _raw(images: Images, input: Tensor, source: Named) -> Image:
+    """The source's images, grey or in colour as the input wants them."""
+    if len(input.shape) != 3 or input.shape[0] not in (1, 3) or input.dtype != "float32":
+        raise Refusal(
+            f"{source.type} gives images, but the input is {input}",
+            "images have the input shape [1, height, width] (grey) or [3, height, width]",
+        )
+    return Image(int(input.shape[0]), images.height, images.width)
+
+
+def _check_way(
+    way: tuple[Stage, ...],
+    steps: dict[str, tuple[Named, ...]],
+    image: Image,
+    input: Tensor,
+    findings: Findings,
+    source: Named,
+) -> bool:
+    for stage in way:
+        for step in steps[stage]:
+            transform = TRANSFORMS[step.type]
+            try:
+                if stage not in transform.stages:
+                    raise Refusal(
+                        f"{step.type} cannot stand in {stage}",
+                        f"it belongs in {' or '.join(transform.stages)}",
+                    )
+                image = transform.rule(image, dict(step.args))
+            except Refusal as refusal:
+                refuse(refusal, step, findings)
+                return False
+    sizes = (image.height, image.width)
+    if all(map(_fits, sizes, input.shape[1:])):
+        return True
+    last = [step for stage in way for step in steps[stage]]
+    findings.add(
+        Code.DATA,
+        f"{' then '.join(way)} makes images of {image}, but the input is {show(input.shape)}",
+        last[-1].path if last else source.path,
+        f"end `{way[0]}` with `CenterCrop: {{size: …}}` or `Resize: {{size: [h, w]}}`"
+        if any(isinstance(size, AtLeast) for size in sizes)
+        else "change `input`, or resize",
+        key=True,
+    )
+    return False
+
+
+def _fits(size: Size, dim: Dim) -> bool:
+    return isinstance(size, int) and (size == dim or isinstance(dim, Expr))
+
+
+def refuse(refusal: Refusal, named: Named, findings: Findings, code: Code = Code.DATA) -> None:
+    """A rule's refusal, at the parameter that it names."""
+    written = refusal.param is not None and refusal.param in named.args
+    path = (*named.path, str(refusal.param)) if written else named.path
+    message = refusal.message
+    if not message.startswith(named.type):
+        message = f"{named.type}: {message}"
+    findings.add(code, message, path, refusal.remedy, key=not written)

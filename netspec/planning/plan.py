@@ -1,0 +1,151 @@
+"""The hub: a network with every parameter resolved and every shape known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from netspec.catalogue.layers.layer import Weights
+from netspec.catalogue.sources import Images, Target
+from netspec.catalogue.transforms import Image
+from netspec.shapes import Dim, Tensor, numel
+from netspec.spec.model import Entry, Named, Spec
+
+BYTES = {"float32": 4, "int64": 8}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One module of the tree. `name` is its dotted key in the `state_dict`; the root's is ""."""
+
+    name: str
+    type: str
+    args: Mapping[str, Any]
+    input: Tensor
+    output: Tensor
+    weights: Weights = field(default_factory=dict)
+    own_macs: Dim = 0
+    children: tuple[Node, ...] = ()
+    entry: Entry | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in its parent."""
+        return self.name.rpartition(".")[2]
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many parameters it and all below it have."""
+        own = sum(int(numel(shape)) for shape in self.weights.values())
+        return own + sum(child.parameters for child in self.children)
+
+    @cached_property
+    def macs(self) -> Dim:
+        """Multiply-accumulates for one sample, it and all below it."""
+        total: Dim = self.own_macs
+        for child in self.children:
+            total = total + child.macs
+        return total
+
+    @property
+    def memory(self) -> Dim:
+        """Bytes of its output for one sample."""
+        return numel(self.output.shape) * BYTES[self.output.dtype]
+
+    def walk(self) -> Iterator[Node]:
+        """It and all below it, in order of execution."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def canonical(self) -> dict[str, Any]:
+        """What makes it this network and no other."""
+        return {
+            "name": self.label,
+            "type": self.type,
+            "args": dict(self.args),
+            "output": str(self.output),
+            "children": [child.canonical() for child in self.children],
+        }
+
+
+@dataclass(frozen=True)
+class Initialization:
+    """One parameter of the `state_dict`, and the initializer that wins for it."""
+
+    key: str
+    initializer: Named
+
+
+@dataclass(frozen=True)
+class Freezing:
+    """A module whose parameters (None: all, and its statistics) do not learn before `until`."""
+
+    module: str
+    parameters: tuple[str, ...] | None
+    until: int | None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What happens to a sample between its source and the network, and what its target is.
+
+    `raw`: the source's images in the input's number of channels; None where samples come in the
+    input's own shape.
+    """
+
+    source: Named
+    images: Images | None
+    raw: Image | None
+    augment: tuple[Named, ...]
+    evaluate: tuple[Named, ...]
+    preprocess: tuple[Named, ...]
+    target: Target
+    parts: frozenset[str] | None
+
+    def canonical(self) -> list[Any]:
+        steps = (*self.evaluate, *self.preprocess)
+        return [str(self.raw), *([step.type, dict(step.args)] for step in steps)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`least`: the smallest value of each named dimension from which all shapes hold."""
+
+    spec: Spec
+    root: Node
+    least: Mapping[str, int]
+    initialization: tuple[Initialization, ...]
+    freezing: tuple[Freezing, ...]
+    pipeline: Pipeline | None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def input(self) -> Tensor:
+        return self.root.input
+
+    @property
+    def output(self) -> Tensor:
+        return self.root.output
+
+    @property
+    def parameters(self) -> int:
+        return self.root.parameters
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form: names, types, parameters, shapes, preprocessing."""
+        canonical = {
+            "input": str(self.input),
+            "network": self.root.canonical(),
+            "preprocessing": self.pipeline.canonical() if self.pipeline else None,
+        }
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

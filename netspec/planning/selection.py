@@ -1,0 +1,97 @@
+"""Which parameters `init` rules and `freeze` mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from netspec.catalogue.initializers import INITIALIZERS
+from netspec.diagnostics import Code, suggestion
+from netspec.planning.plan import Freezing, Initialization, Node
+from netspec.spec.document import Path_
+from netspec.spec.findings import Findings
+from netspec.spec.model import Named, Spec
+
+
+def parameters(root: Node) -> Iterator[tuple[Node, str, str, tuple[int, ...]]]:
+    """Node, parameter, its `state_dict` key and its shape."""
+    for node in root.walk():
+        for name, shape in node.weights.items():
+            yield node, name, f"{node.name}.{name}" if node.name else name, shape
+
+
+def matches(patterns: tuple[str, ...], node: Node, key: str) -> bool:
+    """CapWords match the layer's class exactly; anything else the key or a module above it."""
+    steps = key.split(".")
+    names = [".".join(steps[:length]) for length in range(1, len(steps) + 1)]
+    return any(
+        node.type == pattern
+        if pattern[:1].isupper()
+        else any(fnmatchcase(name, pattern) for name in names)
+        for pattern in patterns
+    )
+
+
+def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Initialization, ...]:
+    """The winning initializer of each parameter that has one: rules in order, then siblings."""
+    found: dict[str, Named] = {}
+    for rule in spec.init:
+        initializers, hit = dict(rule.parameters), False
+        for node, name, key, shape in parameters(root):
+            if name in initializers and matches(rule.match, node, key):
+                hit = True
+                _check_rank(initializers[name], key, shape, findings)
+                found[key] = initializers[name]
+        if not hit:
+            findings.add(
+                Code.INIT,
+                f"the rule for {', '.join(rule.match)} matches no parameter",
+                (*rule.path, "match"),
+                "it names a class (Conv2d), or a dotted name of the state_dict with * "
+                "(backbone, '*.bias')",
+            )
+    for node in root.walk():
+        for name, initializer in node.entry.init if node.entry else ():
+            if name not in node.weights:
+                _missing(node, name, (*node.entry.path, "init", name), findings)
+                continue
+            _check_rank(initializer, f"{node.name}.{name}", node.weights[name], findings)
+            found[f"{node.name}.{name}"] = initializer
+    return tuple(Initialization(key, named) for key, named in found.items())
+
+
+def _check_rank(initializer: Named, key: str, shape: tuple[int, ...], findings: Findings) -> None:
+    entry = INITIALIZERS[initializer.type]
+    if not entry.least_rank <= len(shape) <= entry.most_rank:
+        findings.add(
+            Code.INIT,
+            f"{initializer.type} cannot fill {key}: it has {len(shape)} dimension"
+            f"{'s' * (len(shape) != 1)}, {list(shape)}",
+            initializer.path,
+            f"{initializer.type} wants {entry.least_rank}"
+            + (" or more" if entry.most_rank > 9 else ""),
+        )
+
+
+def _missing(node: Node, name: str, path: Path_, findings: Findings) -> None:
+    has = ", ".join(node.weights)
+    findings.add(
+        Code.INIT,
+        f"{node.type} has no parameter '{name}' here",
+        path,
+        suggestion(name, node.weights) or (f"it has {has}" if has else "it learns nothing"),
+        key=True,
+    )
+
+
+def plan_freezing(root: Node, findings: Findings) -> tuple[Freezing, ...]:
+    found = []
+    for node in root.walk():
+        if node.entry is None or node.entry.freeze is None:
+            continue
+        freeze = node.entry.freeze
+        for index, name in enumerate(freeze.parameters or ()):
+            if name not in node.weights:
+                _missing(node, name, (*freeze.path, index), findings)
+        found.append(Freezing(node.name, freeze.parameters, freeze.until))
+    return tuple(found)

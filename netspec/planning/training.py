@@ -1,0 +1,109 @@
+"""Whether output, target, loss, metrics and export fit one another."""
+
+from __future__ import annotations
+
+from netspec.catalogue.component import Refusal
+from netspec.catalogue.losses import LOSSES, Loss
+from netspec.catalogue.metrics import METRICS
+from netspec.catalogue.optimizers import OPTIMIZERS
+from netspec.catalogue.sources import Classes, Target, Unknown, Values
+from netspec.diagnostics import Code
+from netspec.planning.pipeline import refuse
+from netspec.planning.plan import Plan
+from netspec.shapes import Tensor, show
+from netspec.spec.findings import Findings
+from netspec.spec.model import Named
+
+
+def check_training(plan: Plan, findings: Findings) -> None:
+    train = plan.spec.train
+    if train is None:
+        return
+    optimizer = OPTIMIZERS[train.optimizer.type]
+    try:
+        optimizer.check(optimizer.complete(train.optimizer.args))
+    except Refusal as refusal:
+        refuse(refusal, train.optimizer, findings, Code.TRAIN)
+    target = plan.pipeline.target if plan.pipeline else Unknown()
+    try:
+        check_target(train.loss, plan.output, target)
+    except Refusal as refusal:
+        refuse(refusal, train.loss, findings, Code.TRAIN)
+    for metric in train.metrics:
+        try:
+            _check_metric(metric, LOSSES[train.loss.type], target)
+        except Refusal as refusal:
+            refuse(refusal, metric, findings, Code.TRAIN)
+
+
+def check_target(named: Named, output: Tensor, target: Target) -> None:
+    """Refuse a loss for which this output and this target do not belong together."""
+    loss = LOSSES[named.type]
+    if output.dtype != "float32":
+        raise Refusal(f"the network ends in {output}, and a loss needs floats")
+    for param in loss.tensors:
+        written = named.args.get(param)
+        if written is not None and len(written) not in (1, output.shape[0]):
+            raise Refusal(
+                f"{param} has {len(written)} values, but the output {output} has "
+                f"{output.shape[0]} classes",
+                param=param,
+            )
+    if loss.wants == "classes":
+        _check_classes(loss, output, target)
+    elif isinstance(target, Classes):
+        raise Refusal(
+            f"{loss.name} compares floats, but the targets are class indices",
+            "use CrossEntropyLoss",
+        )
+    elif isinstance(target, Values) and target.shape is not None and target.shape != output.shape:
+        raise Refusal(
+            f"the output is {output}, but the targets are {show(target.shape)}, "
+            "and the loss would broadcast them",
+            "make the network end in the targets' shape",
+        )
+
+
+def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:
+    if isinstance(target, Values):
+        raise Refusal(
+            f"{loss.name} takes class indices, but the targets are floats",
+            "use MSELoss, L1Loss or BCEWithLogitsLoss",
+        )
+    if isinstance(target, Classes):
+        if len(output.shape) != 1:
+            raise Refusal(
+                f"{loss.name} needs one score for each class, but the output is {output}",
+                "end with `Flatten` and `Linear`; a recurrent layer can give its `output: last`",
+            )
+        if target.count is not None and isinstance(output.shape[0], int):
+            if output.shape[0] < target.count:
+                raise Refusal(
+                    f"the output {output} has fewer scores than the data's {target.count} classes",
+                    f"end with `Linear: {{out_features: {target.count}}}`",
+                )
+
+
+def _check_metric(named: Named, loss: Loss, target: Target) -> None:
+    wants = METRICS[named.type].wants
+    binary = loss.name.startswith("BCE") or (isinstance(target, Values) and target.binary)
+    kinds = (
+        {"classes"} if loss.wants == "classes" else {"values", "binary"} if binary else {"values"}
+    )
+    if not kinds & set(wants.split(" or ")):
+        raise Refusal(
+            f"{named.type} needs targets that are {wants}, but {loss.name} has "
+            f"{' or '.join(sorted(kinds))}",
+            "use mae or mse" if "values" in kinds else "use accuracy",
+        )
+
+
+def check_export(plan: Plan, findings: Findings) -> None:
+    """`softmax` needs classes to share the probability."""
+    if plan.spec.onnx.output == "softmax" and plan.output.shape[0] == 1:
+        findings.add(
+            Code.EXPORT,
+            f"softmax over the one output {plan.output} is always 1",
+            ("export", "onnx", "output"),
+            "use sigmoid",
+        )

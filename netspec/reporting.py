@@ -1,0 +1,61 @@
+"""Diagnostics → text or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Place
+
+
+def text(diagnostics: Iterable[Diagnostic]) -> str:
+    """One block a finding; its first line is `FILE:LINE:COLUMN: error[CODE]: headline`."""
+    return "\n".join(map(_block, diagnostics))
+
+
+def _block(found: Diagnostic) -> str:
+    lines = [f"{where(found.place)}: error[{found.code}]: {found.message}"]
+    lines += _excerpt(found.place)
+    lines += [f"  note: {message} at {where(place)}" for message, place in found.notes]
+    if found.remedy:
+        lines.append(f"  help: {found.remedy}")
+    return "\n".join(lines)
+
+
+def where(place: Place) -> str:
+    if place.line is None:
+        return place.file
+    return f"{place.file}:{place.line}:{place.column}"
+
+
+def _excerpt(place: Place) -> list[str]:
+    if place.line is None or place.text is None:
+        return []
+    column = place.column or 1
+    # Tabs are kept, so that the carets stand where the text does.
+    indent = "".join(c if c == "\t" else " " for c in place.text[: column - 1])
+    width = max(1, min((place.end_column or column + 1) - column, len(place.text) - column + 1))
+    number = str(place.line)
+    return [f"  {number} | {place.text}", f"  {' ' * len(number)} | {indent}{'^' * width}"]
+
+
+def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+    """Plain data: code, message, remedy, place and notes of each finding."""
+    return [
+        {
+            "code": str(found.code),
+            "message": found.message,
+            "remedy": found.remedy,
+            "place": asdict(found.place),
+            "notes": [
+                {"message": message, "place": asdict(place)} for message, place in found.notes
+            ],
+        }
+        for found in diagnostics
+    ]
+
+
+def json_text(diagnostics: Iterable[Diagnostic]) -> str:
+    return json.dumps(as_json(diagnostics), indent=2, ensure_ascii=False)

@@ -1,0 +1,244 @@
+"""Dimensions, numbers and names, and their arithmetic.
+
+A dimension is an `int` or an `Expr`: a polynomial over names and floor divisions, in a canonical
+form, so that two equal forms compare equal. Shape rules are written once with `+ - * //` and work
+for both. Shapes leave the batch out.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """`floor(of / by)`, irreducible: `of`'s coefficients and constant lie in [0, by)."""
+
+    of: Expr
+    by: int
+
+    def __str__(self) -> str:
+        return f"({self.of})//{self.by}" if len(self.of.terms) > 1 else f"{self.of}//{self.by}"
+
+
+Atom = str | Quotient
+Monomial = tuple[Atom, ...]  # sorted by text; () is the constant's
+
+
+@dataclass(frozen=True)
+class Expr:
+    """A sum of integer multiples of monomials; never a plain number (see `_expr`)."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        found: set[str] = set()
+        for monomial, _ in self.terms:
+            for atom in monomial:
+                found |= {atom} if isinstance(atom, str) else atom.of.names
+        return frozenset(found)
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it never falls as a name grows (sufficient: no negative coefficient)."""
+        return all(
+            coefficient >= 0 and all(isinstance(a, str) or a.of.monotone for a in monomial)
+            for monomial, coefficient in self.terms
+            if monomial
+        )
+
+    def at(self, values: Mapping[str, int]) -> int:
+        """Its value where the names have these `values`."""
+        total = 0
+        for monomial, coefficient in self.terms:
+            for atom in monomial:
+                factor = values[atom] if isinstance(atom, str) else at(atom.of, values) // atom.by
+                coefficient *= factor
+            total += coefficient
+        return total
+
+    def __add__(self, other: Dim) -> Dim:
+        terms = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            terms[monomial] = terms.get(monomial, 0) + coefficient
+        return _expr(terms)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Dim:
+        return _expr({monomial: -coefficient for monomial, coefficient in self.terms})
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + -other
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return -self + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        terms: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in _terms(other):
+                monomial = tuple(sorted(left + right, key=str))
+                terms[monomial] = terms.get(monomial, 0) + a * b
+        return _expr(terms)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, by: int) -> Dim:
+        # floor((k*by*x + r) / by) = k*x + floor(r / by), term by term, so that what divides
+        # comes out and what is left is the same however it was written.
+        whole: dict[Monomial, int] = {}
+        rest: dict[Monomial, int] = {}
+        for monomial, coefficient in self.terms:
+            whole[monomial], rest[monomial] = divmod(coefficient, by)
+        left = _expr(rest)
+        if isinstance(left, int):
+            return _expr(whole)
+        for monomial, coefficient in left.terms:  # (x//a + r)//b = (x + a*r)//(a*b)
+            match monomial, coefficient:
+                case (Quotient() as inner,), 1:
+                    rest.pop(monomial)
+                    return (inner.of + _expr(rest) * inner.by) // (inner.by * by) + _expr(whole)
+        return Expr((((Quotient(left, by),), 1),)) + _expr(whole)
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, coefficient in sorted(self.terms, key=lambda t: (not t[0], str(t[0]))):
+            alone = len(monomial) == 1 and abs(coefficient) == 1
+            factors = [
+                str(atom) if alone or isinstance(atom, str) else f"({atom})" for atom in monomial
+            ]
+            if abs(coefficient) != 1 or not factors:
+                factors.insert(0, str(abs(coefficient)))
+            sign = "-" if coefficient < 0 else "+"
+            text += f" {sign} " + "*".join(factors)
+        return text[3:] if text.startswith(" +") else text[1:].replace("- ", "-", 1)
+
+
+Dim = int | Expr
+Shape = tuple[Dim, ...]
+
+
+def _terms(dim: Dim) -> Iterable[tuple[Monomial, int]]:
+    return dim.terms if isinstance(dim, Expr) else (((), dim),)
+
+
+def _expr(terms: Mapping[Monomial, int]) -> Dim:
+    left = {monomial: c for monomial, c in terms.items() if c}
+    if not left:
+        return 0
+    if left.keys() == {()}:
+        return left[()]
+    return Expr(tuple(sorted(left.items(), key=lambda term: str(term[0]))))
+
+
+def name(text: str) -> Expr:
+    """The dimension that a name stands for."""
+    return Expr((((text,), 1),))
+
+
+def at(dim: Dim, values: Mapping[str, int]) -> int:
+    return dim if isinstance(dim, int) else dim.at(values)
+
+
+def names(shape: Iterable[Dim]) -> frozenset[str]:
+    return frozenset().union(*(dim.names for dim in shape if isinstance(dim, Expr)))
+
+
+def numel(shape: Iterable[Dim]) -> Dim:
+    """The product of the dimensions; 1 for a scalar."""
+    return math.prod(shape)
+
+
+def divisible(dim: Dim, by: int) -> bool:
+    """Whether `by` divides `dim` whatever its names stand for."""
+    return all(coefficient % by == 0 for _, coefficient in _terms(dim))
+
+
+def show(shape: Iterable[Dim]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def parse(text: str) -> Dim:
+    """`4*H`, `(H + 1)//2`: a dimension as the language writes it.
+
+    Raises ValueError on anything but names, whole numbers, `+ - * //` and parentheses, and on
+    more than 200 characters.
+    """
+    if len(text) > 200:
+        raise ValueError("a dimension has at most 200 characters")
+    try:
+        return _parse(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError, ZeroDivisionError):
+        raise ValueError(f"'{text}' is not a dimension") from None
+
+
+def _parse(node: ast.expr) -> Dim:
+    match node:
+        case ast.Constant(value=int(number)) if not isinstance(number, bool):
+            return number
+        case ast.Name(id=text):
+            return name(text)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _parse(left) + _parse(right)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _parse(left) - _parse(right)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _parse(left) * _parse(right)
+        case ast.BinOp(left=left, op=ast.FloorDiv(), right=ast.Constant(value=int(by))) if by > 0:
+            return _parse(left) // by
+    raise ValueError(
+        f"'{ast.unparse(node)}' is not a dimension: names, whole numbers, + - * // are"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """What flows between two layers: one sample's shape and its dtype."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        return show(self.shape) if self.dtype == "float32" else f"{show(self.shape)} {self.dtype}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A condition that a shape rule leaves behind where a name stands: `dim >= least`."""
+
+    dim: Expr
+    least: int
+
+
+def least_values(conditions: Iterable[AtLeast], declared: Iterable[str]) -> dict[str, int]:
+    """The least value of each name from which every condition holds.
+
+    Conditions are monotone, so what holds once holds from there up; where one has several names
+    they rise together.
+    """
+    values = dict.fromkeys(sorted(declared), 1)
+    for condition in sorted(set(conditions), key=lambda c: len(c.dim.names)):
+        if condition.dim.at(values) >= condition.least:
+            continue
+        low, high = 1, 2
+        rising = condition.dim.names
+
+        def holds(value: int, of: AtLeast = condition, rising: frozenset[str] = rising) -> bool:
+            raised = {n: max(v, value) if n in rising else v for n, v in values.items()}
+            return of.dim.at(raised) >= of.least
+
+        while not holds(high):
+            low, high = high, high * 2
+            if high > 2**40:
+                raise ValueError(f"{condition.dim} never reaches {condition.least}")
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if holds(middle) else (middle + 1, high)
+        values.update({n: max(values[n], low) for n in rising})
+    return values

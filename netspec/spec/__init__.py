@@ -1,0 +1,1 @@
+"""Text to `Spec`: reading, schema, expansion. Imports no torch."""

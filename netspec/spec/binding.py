@@ -1,0 +1,111 @@
+"""Written values to typed ones: expressions evaluated, then checked against the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netspec.catalogue.component import Component, OneOf, Section
+from netspec.catalogue.types import Either, ListOf, Type, problem
+from netspec.diagnostics import Code
+from netspec.spec.document import Path_
+from netspec.spec.expressions import ExpressionError, Scope, substitute
+from netspec.spec.findings import Findings
+from netspec.spec.model import Named
+
+
+class Binder:
+    """Resolves values in one scope; what is wrong goes to the findings, and None comes back."""
+
+    def __init__(self, findings: Findings, scope: Scope, via: tuple[Path_, ...] = ()) -> None:
+        self.findings, self.scope, self.via = findings, scope, via
+
+    def resolve(self, value: Any, path: Path_) -> Any:
+        """`value` with every expression in it evaluated."""
+        match value:
+            case str() if "$" in value:
+                try:
+                    return substitute(value, self.scope)
+                except ExpressionError as error:
+                    self.report(Code.EXPRESSION, error.message, path, error.remedy)
+                    return None
+            case list():
+                return [self.resolve(item, (*path, i)) for i, item in enumerate(value)]
+            case dict():
+                return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
+        return value
+
+    def bind(self, kind: Type, value: Any, path: Path_) -> Any:
+        """`value` as `kind` has it: Named for a component, a dict for a section."""
+        if isinstance(kind, Either):
+            kind = self._alternative(kind, value)
+        if isinstance(kind, OneOf):
+            return self.named(kind, value, path)
+        if isinstance(kind, Section):
+            return self.args(kind.component, value, path)
+        if isinstance(kind, ListOf) and isinstance(kind.item, OneOf) and isinstance(value, list):
+            return tuple(self.bind(kind.item, item, (*path, i)) for i, item in enumerate(value))
+        before = self.findings.within(path)
+        resolved = self.resolve(value, path)
+        if not before and not self.findings.within(path):
+            self._check(kind, resolved, value, path)
+        return resolved
+
+    def _alternative(self, kind: Either, value: Any) -> Type:
+        """The component or section among a type's alternatives, where one is written."""
+        for each in kind.kinds:
+            compound = isinstance(each, OneOf) or (
+                isinstance(each, Section) and isinstance(value, dict)
+            )
+            if compound and value is not None:
+                return each
+        return kind
+
+    def _check(self, kind: Type, resolved: Any, written: Any, path: Path_) -> None:
+        wrong = problem(kind, resolved)
+        if not wrong:
+            return
+        label = next((step for step in reversed(path) if isinstance(step, str)), "the value")
+        remedy = None
+        if isinstance(resolved, float) and isinstance(written, str):
+            remedy = "`//` divides to an integer, `/` to a float"
+        source = f" (from {written})" if isinstance(written, str) and "$" in written else ""
+        self.report(Code.VALUE, f"{label}{source} {wrong}", path, remedy)
+
+    def args(self, component: Component, value: Any, path: Path_) -> dict[str, Any]:
+        """The parameters written in a mapping, each bound to its type."""
+        if not isinstance(value, Mapping):
+            value = {}
+        return {
+            param.name: self.bind(param.type, value[param.name], (*path, param.name))
+            for param in component.params
+            if param.name in value
+        }
+
+    def named(self, kind: OneOf, value: Any, path: Path_) -> Named | None:
+        """A component by its name, or None where findings stand against it."""
+        if isinstance(value, str):
+            value = self.resolve(value, path)
+        written = {value: None} if isinstance(value, str) else value
+        if not isinstance(written, dict):
+            return None
+        siblings = {param.name: param for param in kind.siblings}
+        names = [name for name in written if name not in siblings]
+        if len(names) != 1 or names[0] not in kind.entries:
+            if not self.findings.within(path):
+                self.report(Code.ENTRY, f"{kind.expected} is wanted here", path)
+            return None
+        name = names[0]
+        args_path = (*path, name) if isinstance(value, dict) else path
+        args = self.args(kind.entries[name], written[name], args_path)
+        beside = {
+            key: self.bind(param.type, written[key], (*path, key))
+            for key, param in siblings.items()
+            if key in written
+        }
+        return None if self.findings.within(path) else Named(name, args, args_path, beside)
+
+    def report(
+        self, code: Code, message: str, path: Path_, remedy: str | None = None, **where: Any
+    ) -> None:
+        self.findings.add(code, message, path, remedy, via=self.via, **where)

@@ -1,0 +1,135 @@
+"""The document against the JSON Schema, in a user's words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from netspec.catalogue.types import show
+from netspec.diagnostics import Code, suggestion
+from netspec.spec.document import Path_
+from netspec.spec.findings import Findings
+from netspec.spec.schema import COMPONENTS, SIBLINGS, netspec_schema
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(netspec_schema())
+
+
+def check(findings: Findings) -> None:
+    """Report everything that the schema says against the document."""
+    for error in _validator().iter_errors(findings.document.data):
+        _report(error, findings)
+
+
+def _report(error: ValidationError, findings: Findings) -> None:
+    path: Path_ = tuple(error.absolute_path)
+    schema: dict[str, Any] = dict(error.schema)
+    match error.validator:
+        case "additionalProperties":
+            for key in error.instance:
+                if key not in schema["properties"] and not _is_block(key, schema):
+                    _unknown(str(key), schema, path, findings)
+        case "required":
+            written = error.instance
+            missing = [key for key in schema["required"] if key not in written]
+            # A misspelt key is reported as such, once.
+            extra = [key for key in written if key not in schema["properties"]]
+            missing = [key for key in missing if not any(suggestion(e, [key]) for e in extra)]
+            if missing:
+                _missing(schema, missing, path, findings)
+        case "enum" | "anyOf" if schema.get("x-names") and isinstance(error.instance, str):
+            _bare(error.instance, schema, path, findings)
+        case "type" if error.instance is None and "required" in schema:
+            _missing(schema, schema["required"], path, findings)
+        case "maxProperties":
+            keys = ", ".join(error.instance)
+            findings.add(Code.ENTRY, f"one name is wanted here, not {keys}", path)
+        case "minProperties" if not error.instance:
+            findings.add(Code.ENTRY, f"{_label(path)} is empty", path)
+        case _:
+            expected = schema.get("errorMessage", f"does not fit: {error.message}")
+            findings.add(
+                Code.VALUE,
+                f"{_label(path)} is {show(error.instance)}, but {expected}",
+                path,
+                _value_remedy(error.instance),
+            )
+
+
+def _is_block(key: str, schema: dict[str, Any]) -> bool:
+    return "patternProperties" in schema and key[:1].islower()
+
+
+def _unknown(key: str, schema: dict[str, Any], path: Path_, findings: Findings) -> None:
+    title, known = schema["title"], list(schema["properties"])
+    if schema.get("x-names"):
+        code = Code.UNKNOWN_LAYER if title == "layer" else Code.UNKNOWN_NAME
+        message = f"there is no {title} '{key}'"
+        known = [name for name in known if name[:1].isupper()] if title == "layer" else known
+    elif "x-class" in schema:
+        code, message = Code.UNKNOWN_PARAMETER, f"{title} has no parameter '{key}'"
+        withheld = getattr(COMPONENTS.get(title), "withheld", {})
+        if key in withheld:
+            message = f"{title}'s parameter '{key}' is not offered: {withheld[key]}"
+    else:
+        code, message = Code.UNKNOWN_KEY, f"{title} has no key '{key}'"
+    remedy = suggestion(key, known) or (
+        f"its {'keys' if code is Code.UNKNOWN_KEY else 'parameters'} are {', '.join(known)}"
+        if 0 < len(known) <= 16
+        else None
+    )
+    findings.add(code, message, (*path, key), remedy, key=True)
+
+
+def _missing(schema: dict[str, Any], missing: list[str], path: Path_, findings: Findings) -> None:
+    title, names, parameter = schema["title"], " and ".join(missing), "x-class" in schema
+    findings.add(
+        Code.MISSING_PARAMETER if parameter else Code.MISSING_KEY,
+        f"{title} needs {names}",
+        path,
+        f"write `{title}: {{{', '.join(f'{name}: …' for name in missing)}}}`"
+        if parameter
+        else None,
+        key=bool(path),
+    )
+
+
+def _bare(name: str, schema: dict[str, Any], path: Path_, findings: Findings) -> None:
+    """A bare name that is unknown, or that needs parameters."""
+    kind = schema["title"]
+    entry = netspec_schema()["$defs"][kind]["else"]["properties"].get(name)
+    if entry is not None and name not in SIBLINGS:
+        _missing(entry, entry["required"], path, findings)
+        return
+    known = [n for n in netspec_schema()["$defs"][kind]["else"]["properties"] if n not in SIBLINGS]
+    findings.add(
+        Code.UNKNOWN_LAYER if kind == "layer" else Code.UNKNOWN_NAME,
+        f"there is no {kind} '{name}'",
+        path,
+        suggestion(name, known),
+    )
+
+
+def _label(path: Path_) -> str:
+    """`kernel_size`, `kernel_size[1]`, `model[3]`: the value, for a person."""
+    text = ""
+    for step in reversed(path):
+        if isinstance(step, str):
+            return step + text
+        text = f"[{step}]" + text
+    return text or "the spec"
+
+
+def _value_remedy(value: object) -> str | None:
+    if isinstance(value, str) and value.strip().lower() in ("yes", "no", "on", "off"):
+        return "YAML 1.2 knows true and false; yes, no, on and off are strings"
+    if isinstance(value, str) and value == "None":
+        return "write null"
+    if isinstance(value, str) and value.startswith("(") and value.endswith(")"):
+        return "a list is written [3, 3]"
+    return None

@@ -1,0 +1,325 @@
+"""Layer entries as written → resolved ones: blocks, Repeat, `when` and expressions are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from netspec.catalogue import sections
+from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers.structure import REPEAT, Branches, Container, Layers
+from netspec.catalogue.types import BOOLEAN, NATURAL, TEXT
+from netspec.diagnostics import Code, suggestion
+from netspec.shapes import Shape, parse
+from netspec.spec import module_names
+from netspec.spec.binding import Binder
+from netspec.spec.document import Path_
+from netspec.spec.expressions import name_problem
+from netspec.spec.findings import Findings
+from netspec.spec.model import Entry, Expect, Freeze, Named
+from netspec.spec.schema import COMPONENTS, SIBLINGS
+
+MAX_LAYERS = 20_000
+
+
+class TooMany(Exception):
+    """The expanded spec passes a bound; the finding is made."""
+
+
+@dataclass
+class Expansion:
+    """Expands lists of layers of one document."""
+
+    findings: Findings
+    blocks: Mapping[str, Any]
+    vars: Mapping[str, Any]
+    count: int = 0
+    calls: list[str] = field(default_factory=list)
+
+    def layers(self, value: Any, path: Path_, binder: Binder) -> tuple[Entry, ...]:
+        """The entries of one list, as they become the children of one module.
+
+        Raises TooMany.
+        """
+        entries = tuple(self._list(value, path, binder))
+        self._check_names(entries, binder)
+        return entries
+
+    def _list(self, value: Any, path: Path_, binder: Binder) -> Iterator[Entry]:
+        if not isinstance(value, list):
+            if isinstance(value, str) and "$" in value:
+                binder.report(Code.ENTRY, "layers are written out; only values take $", path)
+            return
+        for index, item in enumerate(value):
+            yield from self._entry(item, (*path, index), binder)
+
+    def _entry(self, item: Any, path: Path_, binder: Binder) -> Iterator[Entry]:
+        self._tick(path, binder)
+        if isinstance(item, str):
+            item = {item: None}
+        if not isinstance(item, dict):
+            yield Entry("Identity", {}, path, broken=True)
+            return
+        if "when" in item and not self._kept(item["when"], (*path, "when"), binder):
+            return
+        names = [key for key in item if key not in SIBLINGS]
+        if len(names) != 1:
+            if names or not self.findings.at(path):
+                self._report_names(names, path, binder)
+            yield Entry("Identity", {}, path, broken=True)
+            return
+        name = names[0]
+        if name == REPEAT.name:
+            yield from self._repeat(item, path, binder)
+        elif name in LAYERS:
+            yield self._layer(name, item, path, binder)
+        else:
+            yield self._call(name, item, path, binder)
+
+    def _tick(self, path: Path_, binder: Binder) -> None:
+        self.count += 1
+        if self.count > MAX_LAYERS:
+            binder.report(
+                Code.LIMIT,
+                f"the spec expands to more than {MAX_LAYERS:,} layers",
+                path,
+                "lower `times`, or the depth of the blocks",
+            )
+            raise TooMany
+
+    def _kept(self, value: Any, path: Path_, binder: Binder) -> bool:
+        return binder.bind(BOOLEAN, value, path) is not False
+
+    def _report_names(self, names: list[str], path: Path_, binder: Binder) -> None:
+        if names:
+            binder.report(
+                Code.ENTRY,
+                f"one entry names {len(names)} layers: {', '.join(names)}",
+                (*path, names[1]),
+                "begin each with its own `-`",
+                key=True,
+            )
+        else:
+            binder.report(
+                Code.ENTRY, "the entry names no layer", path, f"beside it may stand {SIBLINGS}"
+            )
+
+    def _repeat(self, item: dict[str, Any], path: Path_, binder: Binder) -> Iterator[Entry]:
+        where = (*path, REPEAT.name)
+        for key in item:
+            if key not in (REPEAT.name, "when"):
+                binder.report(
+                    Code.ENTRY,
+                    f"Repeat takes no '{key}': its copies are spliced into the list around it",
+                    (*path, key),
+                    "put it on a layer of the body, or wrap the body in `Sequential`",
+                    key=True,
+                )
+        args = item[REPEAT.name]
+        if not isinstance(args, dict) or "times" not in args or "body" not in args:
+            return
+        times = binder.bind(NATURAL, args["times"], (*where, "times"))
+        index = args.get("index")
+        if index is not None and (wrong := name_problem(str(index))):
+            binder.report(Code.NAME, wrong, (*where, "index"))
+            return
+        if self.findings.at((*where, "times")):
+            return
+        for number in range(times):
+            self._tick(where, binder)
+            scope = {**binder.scope, index: number} if index is not None else binder.scope
+            inner = Binder(self.findings, scope, binder.via)
+            yield from self._list(args["body"], (*where, "body"), inner)
+
+    def _layer(self, name: str, item: dict[str, Any], path: Path_, binder: Binder) -> Entry:
+        layer, where = COMPONENTS[name], (*path, name)
+        value = item[name]
+        bodies: dict[str, tuple[Entry, ...]] = {}
+        if isinstance(layer, Container):
+            bodies = self._bodies(layer, value, where, binder)
+            own = {param.name for param in layer.options}
+            value = (
+                {key: each for key, each in value.items() if key in own}
+                if isinstance(value, dict)
+                else {}
+            )
+        args = binder.args(layer, value, where)
+        return self._with_siblings(name, args, item, path, binder, bodies)
+
+    def _bodies(
+        self, layer: Container, value: Any, where: Path_, binder: Binder
+    ) -> dict[str, tuple[Entry, ...]]:
+        if layer.bare:
+            return {"": self.layers(value, where, binder)}
+        found: dict[str, tuple[Entry, ...]] = {}
+        value = value if isinstance(value, dict) else {}
+        for param in layer.params:
+            written = value.get(param.name)
+            if isinstance(param.type, Layers):
+                found[param.name] = self.layers(written or [], (*where, param.name), binder)
+            elif isinstance(param.type, Branches) and isinstance(written, list):
+                for index, branch in enumerate(written):
+                    path = (*where, param.name, index)
+                    found[str(index)] = self.layers(branch, path, binder)
+        return found
+
+    def _call(self, name: str, item: dict[str, Any], path: Path_, binder: Binder) -> Entry:
+        """A block, which becomes one nested group."""
+        block, where = self.blocks.get(name), (*path, name)
+        if not isinstance(block, dict):
+            if name[:1].islower() and not self.findings.within(where):
+                binder.report(
+                    Code.UNKNOWN_LAYER,
+                    f"there is no block '{name}'",
+                    where,
+                    suggestion(name, [*self.blocks, *COMPONENTS]),
+                    key=True,
+                )
+            return Entry("Identity", {}, path, broken=True)
+        if name in self.calls:
+            cycle = " → ".join([*self.calls[self.calls.index(name) :], name])
+            binder.report(
+                Code.BLOCK, f"blocks call each other in a cycle: {cycle}", where, key=True
+            )
+            return Entry("Identity", {}, path, broken=True)
+        scope = self._arguments(name, block, item[name] or {}, where, binder)
+        if scope is None:
+            return Entry("Identity", {}, path, broken=True)
+        inner = Binder(self.findings, scope, (*binder.via, path))
+        self.calls.append(name)
+        body = self.layers(block.get("body"), ("blocks", name, "body"), inner)
+        self.calls.pop()
+        return self._with_siblings("Sequential", {}, item, path, binder, {"": body})
+
+    def _arguments(
+        self, name: str, block: Any, written: Any, where: Path_, binder: Binder
+    ) -> dict[str, Any] | None:
+        params = block.get("params") or {}
+        written = written if isinstance(written, dict) else {}
+        for key in written:
+            if key not in params:
+                binder.report(
+                    Code.UNKNOWN_PARAMETER,
+                    f"the block {name} has no parameter '{key}'",
+                    (*where, key),
+                    suggestion(key, params) or f"its parameters are {', '.join(params)}",
+                    key=True,
+                )
+        scope = dict(self.vars)
+        for key, default in params.items():
+            at = ("blocks", name, "params", key)
+            if wrong := name_problem(key):
+                binder.report(Code.NAME, wrong, at, key=True)
+            elif key in written:
+                scope[key] = binder.resolve(written[key], (*where, key))
+            elif default is None:
+                binder.report(
+                    Code.MISSING_PARAMETER, f"the block {name} needs {key}", where, key=True
+                )
+                return None
+            else:
+                scope[key] = Binder(self.findings, scope).resolve(default, at)
+        return scope
+
+    def _with_siblings(
+        self,
+        kind: str,
+        args: dict[str, Any],
+        item: dict[str, Any],
+        path: Path_,
+        binder: Binder,
+        bodies: dict[str, tuple[Entry, ...]],
+    ) -> Entry:
+        name = binder.bind(TEXT, item["name"], (*path, "name")) if "name" in item else None
+        if name is not None and (wrong := module_names.problem(str(name))):
+            binder.report(Code.NAME, wrong, (*path, "name"))
+        return Entry(
+            kind,
+            args,
+            path,
+            name=name,
+            expect=expect(item["expect"], (*path, "expect"), binder) if "expect" in item else None,
+            freeze=_freeze(item["freeze"], (*path, "freeze"), binder) if "freeze" in item else None,
+            init=initializers(item.get("init"), (*path, "init"), binder),
+            bodies=bodies,
+            broken=self._broken(item, path, args, bodies),
+            via=binder.via,
+        )
+
+    def _broken(
+        self, item: dict[str, Any], path: Path_, args: Mapping[str, Any], bodies: Mapping[str, Any]
+    ) -> bool:
+        """Whether findings stand against the entry itself; those in its bodies are theirs."""
+        if not bodies:
+            return self.findings.within(path)
+        names = [key for key in item if key not in SIBLINGS]
+        own = [path, *((*path, name) for name in names)]
+        options = [(*path, name, arg) for name in names for arg in args]
+        beside = [(*path, key) for key in item if key in SIBLINGS]
+        return any(map(self.findings.at, own)) or any(
+            map(self.findings.within, [*options, *beside])
+        )
+
+    def _check_names(self, entries: tuple[Entry, ...], binder: Binder) -> None:
+        seen: set[str] = set()
+        for entry in entries:
+            if entry.name is not None and entry.name in seen:
+                binder.report(
+                    Code.NAME,
+                    f"the name '{entry.name}' stands twice in one list of layers",
+                    (*entry.path, "name"),
+                    "use the index of the Repeat: `name: conv$i`",
+                )
+            seen.add(entry.name or "")
+
+
+def expect(value: Any, path: Path_, binder: Binder) -> Expect | None:
+    """A shape, or `{output, parameters}`."""
+    if isinstance(value, list):
+        return Expect(path, dimensions(value, path, binder))
+    if not isinstance(value, dict):
+        return None
+    args = binder.args(sections.EXPECT, value, path)
+    output = value.get("output")
+    shape = dimensions(output, (*path, "output"), binder) if isinstance(output, list) else None
+    return None if binder.findings.within(path) else Expect(path, shape, args.get("parameters"))
+
+
+def dimensions(value: list[Any], path: Path_, binder: Binder) -> Shape | None:
+    """`[3, H, (W+1)//2]` as a shape, or None where findings stand against it."""
+    shape = []
+    for index, item in enumerate(value):
+        where = (*path, index)
+        dim = binder.bind(sections.DIMENSION, item, where)
+        if isinstance(dim, str):
+            try:
+                dim = parse(dim)
+            except ValueError as error:
+                binder.report(Code.VALUE, str(error), where, "a number, or a name such as H")
+        shape.append(dim)
+    return None if binder.findings.within(path) else tuple(shape)
+
+
+def _freeze(value: Any, path: Path_, binder: Binder) -> Freeze | None:
+    bound = binder.bind(sections.FREEZE, value, path)
+    match bound:
+        case True:
+            return Freeze(path)
+        case list():
+            return Freeze(path, parameters=tuple(bound))
+        case dict():
+            return Freeze(path, until=bound.get("until"))
+    return None
+
+
+def initializers(value: Any, path: Path_, binder: Binder) -> tuple[tuple[str, Named], ...]:
+    """`{weight: xavier_uniform_, …}`, less what `match` is."""
+    if not isinstance(value, dict):
+        return ()
+    found = (
+        (key, binder.named(sections.INITIALIZER, item, (*path, key)))
+        for key, item in value.items()
+        if key != "match"
+    )
+    return tuple((key, named) for key, named in found if named is not None)

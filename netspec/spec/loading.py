@@ -1,0 +1,162 @@
+"""A spec file to a `Spec`, with everything that is wrong with it on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netspec.catalogue import sections
+from netspec.diagnostics import Code, SpecError
+from netspec.shapes import Tensor
+from netspec.spec import checking, expansion, model
+from netspec.spec.binding import Binder
+from netspec.spec.document import Document, Path_, override, parse, parse_value, read
+from netspec.spec.expansion import Expansion, TooMany
+from netspec.spec.expressions import name_problem
+from netspec.spec.findings import Findings
+from netspec.spec.model import Spec
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
+    """The spec of a file. `overrides`: `{"train.epochs": 1}`, as `--set` on the command line.
+
+    Raises SpecError with every finding.
+    """
+    settings = {key: repr_yaml(value) for key, value in (overrides or {}).items()}
+    spec, findings = interpret(document(Path(path), settings), Path(path).parent)
+    if spec is None or findings.sorted():
+        raise SpecError(findings.sorted())
+    return spec
+
+
+def loads(text: str, name: str = "<spec>", folder: Path | None = None) -> Spec:
+    """The spec of a text. Raises SpecError with every finding."""
+    spec, findings = interpret(parse(text, name), folder or Path())
+    if spec is None or findings.sorted():
+        raise SpecError(findings.sorted())
+    return spec
+
+
+def repr_yaml(value: Any) -> str:
+    """A Python value as YAML on one line."""
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def document(path: Path, settings: Mapping[str, str]) -> Document:
+    """The document of a file, `--set` applied; its values are YAML. Raises SpecError."""
+    nodes = [(key, parse_value(text, f"--set {key}")) for key, text in settings.items()]
+    return override(read(path), nodes)
+
+
+def interpret(source: Document, folder: Path) -> tuple[Spec | None, Findings]:
+    """The spec, as far as it can be known, and the findings. None where a bound was passed."""
+    findings = Findings(source)
+    checking.check(findings)
+    try:
+        return _Reader(findings).spec(folder), findings
+    except TooMany:
+        return None, findings
+
+
+class _Reader:
+    """Reads the sections of one document whose schema findings are made."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.data: dict[str, Any] = findings.document.data
+        self.vars = self._vars()
+        self.binder = Binder(findings, self.vars)
+
+    def spec(self, folder: Path) -> Spec:
+        blocks = self._mapping("blocks")
+        for name in blocks:
+            if wrong := name_problem(name):
+                self.findings.add(Code.NAME, wrong, ("blocks", name), key=True)
+        onnx = (self._section(sections.EXPORT, "export") or {}).get("onnx") or {}
+        return Spec(
+            name=self._name(),
+            description=str(self.data.get("description", "")),
+            input=self._input(),
+            layers=Expansion(self.findings, blocks, self.vars).layers(
+                self.data.get("model"), ("model",), self.binder
+            ),
+            init=self._init(),
+            expect=expansion.expect(self.data.get("expect"), ("expect",), self.binder),
+            data=self._data(),
+            train=self._train(),
+            onnx=model.Onnx(**onnx),
+            document=self.findings.document,
+            folder=folder,
+        )
+
+    def _mapping(self, key: str) -> dict[str, Any]:
+        value = self.data.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def _vars(self) -> dict[str, Any]:
+        scope: dict[str, Any] = {}
+        for name, value in self._mapping("vars").items():
+            if wrong := name_problem(name):
+                self.findings.add(Code.NAME, wrong, ("vars", name), key=True)
+            else:
+                scope[name] = Binder(self.findings, scope).resolve(value, ("vars", name))
+        return scope
+
+    def _name(self) -> str:
+        written = self.data.get("name")
+        return str(written) if written else Path(self.findings.document.source.name).stem
+
+    def _input(self) -> Tensor | None:
+        written, path = self.data.get("input"), ("input",)
+        args = self.binder.args(sections.INPUT, written, path)
+        if isinstance(written, dict):
+            written, path = written.get("shape"), ("input", "shape")
+        if not isinstance(written, list) or not written:
+            return None
+        shape = expansion.dimensions(written, path, self.binder)
+        if shape is None or self.findings.within(("input",)):
+            return None
+        return Tensor(shape, args.get("dtype", "float32"))
+
+    def _init(self) -> tuple[model.InitRule, ...]:
+        rules = self.data.get("init")
+        found = []
+        for index, rule in enumerate(rules if isinstance(rules, list) else []):
+            path: Path_ = ("init", index)
+            if not isinstance(rule, dict) or "match" not in rule:
+                continue
+            match = self.binder.bind(sections.PATTERN, rule["match"], (*path, "match"))
+            parameters = expansion.initializers(rule, path, self.binder)
+            if not self.findings.within(path):
+                patterns = (match,) if isinstance(match, str) else tuple(match)
+                found.append(model.InitRule(patterns, parameters, path))
+        return tuple(found)
+
+    def _section(self, component: Any, key: str) -> dict[str, Any] | None:
+        """A section's keys with defaults; None where it is absent or findings stand in it."""
+        if not isinstance(self.data.get(key), dict):
+            return None
+        args = self.binder.args(component, self.data[key], (key,))
+        return None if self.findings.within((key,)) else component.complete(args)
+
+    def _data(self) -> model.Data | None:
+        args = self._section(sections.DATA, "data")
+        if args is None:
+            return None
+        split = args.pop("split") or {}
+        return model.Data(split=model.Split(**split), **args)
+
+    def _train(self) -> model.Train | None:
+        args = self._section(sections.TRAIN, "train")
+        if args is None:
+            return None
+        if (args["epochs"] is None) == (args["steps"] is None):
+            self.findings.add(
+                Code.TRAIN, "train needs exactly one of epochs and steps", ("train",), key=True
+            )
+            return None
+        checkpoint = args.pop("checkpoint") or {}
+        return model.Train(monitor=checkpoint.get("monitor"), **args)

@@ -1,0 +1,129 @@
+"""What a spec says, resolved: no `$`, no blocks, no Repeat, every value of its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from netspec.shapes import Shape, Tensor
+from netspec.spec.document import Document, Path_
+
+Args = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A component by its class's name. `args` are those written; siblings stand apart."""
+
+    type: str
+    args: Args
+    path: Path_
+    siblings: Args = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What the author believes, and where that stands."""
+
+    path: Path_
+    output: Shape | None = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Which parameters do not learn: all (None), or those named; `until`: before that epoch."""
+
+    path: Path_
+    parameters: tuple[str, ...] | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One layer as written, resolved.
+
+    bodies: the lists of layers of a container, by child name; `Sequential` has one, named "".
+    broken: findings stand against it already, so that its output is not known.
+    via: the places of the block calls that it came through, outermost first.
+    """
+
+    type: str
+    args: Args
+    path: Path_
+    name: str | None = None
+    expect: Expect | None = None
+    freeze: Freeze | None = None
+    init: tuple[tuple[str, Named], ...] = ()
+    bodies: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    broken: bool = False
+    via: tuple[Path_, ...] = ()
+
+
+@dataclass(frozen=True)
+class InitRule:
+    match: tuple[str, ...]
+    parameters: tuple[tuple[str, Named], ...]
+    path: Path_
+
+
+@dataclass(frozen=True)
+class Split:
+    validation: float = 0
+    test: float = 0
+    shuffle: bool = True
+
+
+@dataclass(frozen=True)
+class Data:
+    source: Named
+    split: Split
+    augment: tuple[Named, ...]
+    evaluate: tuple[Named, ...]
+    preprocess: tuple[Named, ...]
+
+
+@dataclass(frozen=True)
+class Train:
+    epochs: int | None
+    steps: int | None
+    batch_size: int
+    seed: int
+    shuffle: bool
+    loss: Named
+    optimizer: Named
+    scheduler: Named | None
+    metrics: tuple[Named, ...]
+    clip_grad_norm: float | None
+    monitor: str | None
+
+
+@dataclass(frozen=True)
+class Onnx:
+    precision: Literal["float32"] = "float32"
+    opset: int | None = None
+    output: Literal["none", "softmax", "sigmoid"] = "none"
+    preprocess: bool | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """`folder`: the spec file's, below which `init` may name tensor files."""
+
+    name: str
+    description: str
+    input: Tensor | None
+    layers: tuple[Entry, ...]
+    init: tuple[InitRule, ...]
+    expect: Expect | None
+    data: Data | None
+    train: Train | None
+    onnx: Onnx
+    document: Document
+    folder: Path
+
+    @property
+    def seed(self) -> int:
+        return self.train.seed if self.train else 0

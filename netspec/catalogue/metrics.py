@@ -10,9 +10,11 @@ from netspec.catalogue.types import POSITIVE
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Component):
-    """`wants`: `classes`: class indices; `binary`: 0 or 1 for each output; `values`: floats."""
+    """`wants`: `classes`: class indices; `binary`: 0 or 1 for each output; `values`: floats.
+    `rising`: whether more is better."""
 
     wants: str
+    rising: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -24,6 +26,7 @@ METRICS: dict[str, Metric] = {
             doc="share of samples whose largest output is the target's; with 0/1 targets, share "
             "of outputs on the right side of the threshold",
             wants="classes or binary",
+            rising=True,
         ),
         Metric(
             name="top_k",
@@ -31,6 +34,7 @@ METRICS: dict[str, Metric] = {
             doc="share of samples whose target is among the k largest outputs",
             params=(Param("k", POSITIVE, 5),),
             wants="classes",
+            rising=True,
         ),
         Metric(
             name="mae",

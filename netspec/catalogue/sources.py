@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.catalogue.component import Component, Param, Refusal
 from netspec.catalogue.transforms import AtLeast, Size
-from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, TEXT, Either, ListOf, optional
+from netspec.catalogue.types import BOOLEAN, NATURAL, PATH, POSITIVE, TEXT, Either, ListOf, optional
 
 Args = dict[str, Any]
 
@@ -66,7 +66,7 @@ CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 
-ROOT = Param("root", TEXT, doc="folder of the data, from the working directory")
+ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
 DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
 BOTH = frozenset({"train", "test"})
 
@@ -126,7 +126,7 @@ SOURCES: dict[str, Source] = {
             target="netspec.data.sources:tensors",
             doc="arrays of a .npz file, taken as they are",
             params=(
-                Param("path", TEXT, doc="from the working directory"),
+                Param("path", PATH, doc="from the working directory"),
                 Param("inputs", TEXT, "inputs", "name of the array of samples"),
                 Param("targets", TEXT, "targets", "name of the array of targets"),
             ),

@@ -27,6 +27,8 @@ def show(value: object) -> str:
             text += ", …]" if len(value) > 8 else "]"
         case dict():
             text = "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+        case float() if not math.isfinite(value):
+            text = str(value).replace("inf", ".inf").replace("nan", ".nan")
         case _:
             text = str(value)
     return text if len(text) <= 80 else text[:79] + "…"
@@ -211,7 +213,8 @@ class ListOf:
         if self.least == self.most:
             return f"a list of {self.least}, each {item}"
         if self.most is None:
-            return f"a list, each {item}" if self.least < 2 else f"a list of {self.least} or more"
+            count = f" of {self.least} or more" if self.least else ""
+            return f"a list{count}, each {item}"
         return f"a list of {self.least} to {self.most}, each {item}"
 
     def accepts(self, value: object) -> bool:
@@ -285,6 +288,7 @@ ABOVE_ZERO = Number(above=0)
 PROBABILITY = Number(0, 1)
 BOOLEAN = Boolean()
 TEXT = Text()
+PATH = Text("a path")
 
 
 def _range(minimum: float | None, maximum: float | None) -> str:

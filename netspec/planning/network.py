@@ -12,7 +12,7 @@ from netspec.catalogue.layers.layer import Call
 from netspec.catalogue.layers.structure import Container
 from netspec.diagnostics import Code
 from netspec.planning.plan import Node
-from netspec.shapes import AtLeast, Tensor, least_values, names, show
+from netspec.shapes import AtLeast, Expr, Tensor, least_values, names, show
 from netspec.spec.document import Path_
 from netspec.spec.findings import Findings
 from netspec.spec.model import Entry, Expect, Spec
@@ -33,7 +33,8 @@ def plan_network(spec: Spec, findings: Findings) -> Network | None:
     root = Node("", "Sequential", {}, spec.input, output, children=children)
     if spec.expect:
         planner.expect(spec.expect, output, root)
-    least = least_values(planner.conditions, names(spec.input.shape))
+    present = [AtLeast(dim, 1) for dim in spec.input.shape if isinstance(dim, Expr)]
+    least = least_values([*present, *planner.conditions], names(spec.input.shape))
     return Network(root, least)
 
 

@@ -10,7 +10,7 @@ from netspec.diagnostics import Code, suggestion
 from netspec.planning.plan import Freezing, Initialization, Node
 from netspec.spec.document import Path_
 from netspec.spec.findings import Findings
-from netspec.spec.model import Named, Spec
+from netspec.spec.model import InitRule, Named, Spec
 
 
 def parameters(root: Node) -> Iterator[tuple[Node, str, str, tuple[int, ...]]]:
@@ -36,20 +36,15 @@ def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Ini
     """The winning initializer of each parameter that has one: rules in order, then siblings."""
     found: dict[str, Named] = {}
     for rule in spec.init:
-        initializers, hit = dict(rule.parameters), False
+        initializers = dict(rule.parameters)
+        matched: set[str] = set()
         for node, name, key, shape in parameters(root):
-            if name in initializers and matches(rule.match, node, key):
-                hit = True
-                _check_rank(initializers[name], key, shape, findings)
-                found[key] = initializers[name]
-        if not hit:
-            findings.add(
-                Code.INIT,
-                f"the rule for {', '.join(rule.match)} matches no parameter",
-                (*rule.path, "match"),
-                "it names a class (Conv2d), or a dotted name of the state_dict with * "
-                "(backbone, '*.bias')",
-            )
+            if matches(rule.match, node, key):
+                matched.add(name)
+                if name in initializers:
+                    _check_rank(initializers[name], key, shape, findings)
+                    found[key] = initializers[name]
+        _check_rule(rule, matched, findings)
     for node in root.walk():
         for name, initializer in node.entry.init if node.entry else ():
             if name not in node.weights:
@@ -60,16 +55,42 @@ def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Ini
     return tuple(Initialization(key, named) for key, named in found.items())
 
 
+def _check_rule(rule: InitRule, matched: set[str], findings: Findings) -> None:
+    """A rule must fill something, and what it does not fill must be no slip of the pen."""
+    match = ", ".join(rule.match)
+    if not matched:
+        findings.add(
+            Code.INIT,
+            f"the rule for {match} matches no layer that learns",
+            (*rule.path, "match"),
+            "match is a class (Conv2d), or a dotted name of the state_dict with * "
+            "(backbone, '*.bias')",
+        )
+        return
+    names = [name for name, _ in rule.parameters]
+    for name in names:
+        near = suggestion(name, matched)
+        if name not in matched and (near or matched.isdisjoint(names)):
+            findings.add(
+                Code.INIT,
+                f"nothing that {match} matches has a parameter '{name}'",
+                (*rule.path, name),
+                near or f"there are {', '.join(sorted(matched))}",
+                key=True,
+            )
+
+
 def _check_rank(initializer: Named, key: str, shape: tuple[int, ...], findings: Findings) -> None:
     entry = INITIALIZERS[initializer.type]
-    if not entry.least_rank <= len(shape) <= entry.most_rank:
+    least, most = entry.least_rank, entry.most_rank
+    if not least <= len(shape) <= most:
+        wanted = f"{least}" if least == most else f"{least} to {most}" if most < 9 else f"{least} or more"
         findings.add(
             Code.INIT,
             f"{initializer.type} cannot fill {key}: it has {len(shape)} dimension"
             f"{'s' * (len(shape) != 1)}, {list(shape)}",
             initializer.path,
-            f"{initializer.type} wants {entry.least_rank}"
-            + (" or more" if entry.most_rank > 9 else ""),
+            f"{initializer.type} wants {wanted}",
         )
 
 

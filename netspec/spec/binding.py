@@ -9,7 +9,13 @@ from netspec.catalogue.component import Component, OneOf, Section
 from netspec.catalogue.types import Either, ListOf, Type, problem
 from netspec.diagnostics import Code
 from netspec.spec.document import Path_
-from netspec.spec.expressions import ExpressionError, Scope, substitute
+from netspec.spec.expressions import (
+    DOUBTFUL,
+    DoubtfulName,
+    ExpressionError,
+    Scope,
+    substitute,
+)
 from netspec.spec.findings import Findings
 from netspec.spec.model import Named
 
@@ -26,6 +32,9 @@ class Binder:
             case str() if "$" in value:
                 try:
                     return substitute(value, self.scope)
+                except DoubtfulName:
+                    self.findings.doubt(path)
+                    return None
                 except ExpressionError as error:
                     self.report(Code.EXPRESSION, error.message, path, error.remedy)
                     return None
@@ -34,6 +43,11 @@ class Binder:
             case dict():
                 return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         return value
+
+    def value(self, written: Any, path: Path_) -> Any:
+        """As `resolve`, for a name of a scope: DOUBTFUL where findings stand against it."""
+        resolved = self.resolve(written, path)
+        return DOUBTFUL if self.findings.within(path) else resolved
 
     def bind(self, kind: Type, value: Any, path: Path_) -> Any:
         """`value` as `kind` has it: Named for a component, a dict for a section."""

@@ -49,8 +49,13 @@ def _report(error: ValidationError, findings: Findings) -> None:
         case "maxProperties":
             keys = ", ".join(error.instance)
             findings.add(Code.ENTRY, f"one name is wanted here, not {keys}", path)
+        case "type" if "x-call" in schema and _beside_a_layer(path, findings):
+            pass  # expansion calls it an unknown key of the entry
         case "minProperties" if not error.instance:
             findings.add(Code.ENTRY, f"{_label(path)} is empty", path)
+        case "minProperties":  # of an init rule; one without `match` is reported as such
+            if "match" in error.instance:
+                findings.add(Code.ENTRY, f"{_label(path)} names no parameter to fill", path)
         case _:
             expected = schema.get("errorMessage", f"does not fit: {error.message}")
             findings.add(
@@ -63,6 +68,10 @@ def _report(error: ValidationError, findings: Findings) -> None:
 
 def _is_block(key: str, schema: dict[str, Any]) -> bool:
     return "patternProperties" in schema and key[:1].islower()
+
+
+def _beside_a_layer(path: Path_, findings: Findings) -> bool:
+    return any(key in COMPONENTS for key in findings.document.node(path[:-1]).value)
 
 
 def _unknown(key: str, schema: dict[str, Any], path: Path_, findings: Findings) -> None:

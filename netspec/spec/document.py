@@ -20,7 +20,7 @@ import yaml
 from netspec.diagnostics import Code, Diagnostic, Place, SpecError
 
 MAX_BYTES = 8 * 2**20
-MAX_DEPTH = 100
+MAX_DEPTH = 100  # half of what Python's own stack, 1,000 calls, lets the schema's check descend
 MAX_NODES = 1_000_000
 LARGEST_INTEGER = 2**63 - 1
 
@@ -28,6 +28,7 @@ Path_ = tuple[str | int, ...]
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+DIGITS = re.compile(r"[0-9]{1,9}")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -135,7 +136,10 @@ def parse(text: str, name: str = "<spec>") -> Document:
 
 
 def parse_value(text: str, name: str) -> Node:
-    """Parse one YAML value, as `--set` takes it."""
+    """Parse one YAML value, as `--set` takes it. Raises SpecError."""
+    if not text.strip():
+        source = Source(name, text)
+        raise _error(source, (0, 0, 0, 0), Code.YAML, "a value is missing", "write null for none")
     return _Builder(Source(name, text)).build()
 
 
@@ -143,7 +147,11 @@ def override(document: Document, settings: Sequence[tuple[str, Node]]) -> Docume
     """The document with each `key.path` replaced by a value. Raises SpecError."""
     root = document.root
     for key, node in settings:
-        steps = tuple(int(step) if step.isdigit() else step for step in key.split("."))
+        steps = tuple(int(step) if DIGITS.fullmatch(step) else step for step in key.split("."))
+        if len(steps) + node.depth > MAX_DEPTH:
+            raise _error(
+                node.source, node.mark, Code.LIMIT, f"nesting deeper than {MAX_DEPTH} levels"
+            )
         root = _replace(root, steps, node, key)
     return Document(root, document.source)
 
@@ -266,7 +274,9 @@ class _Builder:
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
                     self._fail(mark, f"alias *{event.anchor} names no finished anchor")
-                self._add(self.anchors[event.anchor], None)
+                if self._is_key():
+                    self._fail(mark, "a key must be a plain word, not an alias")
+                self._add(self.anchors[event.anchor], None, mark)
             case yaml.CollectionStartEvent():
                 self._tag(event, mark)
                 if self._is_key():
@@ -283,8 +293,8 @@ class _Builder:
 
     def _key(self, key: str, mark: Mark) -> None:
         above = self.open[-1]
-        if key in above.keys:
-            first = self.source.place(above.keys[key])
+        if key in above.keys or (key == "<<" and above.merges):
+            first = self.source.place(above.keys.get(key) or above.merges[0][0])
             self._fail(
                 mark,
                 f"the key '{key}' stands twice in one mapping, first in line {first.line}",
@@ -294,16 +304,16 @@ class _Builder:
             above.keys[key] = mark
         above.key = (key, mark)
 
-    def _add(self, node: Node, anchor: str | None) -> None:
+    def _add(self, node: Node, anchor: str | None, alias: Mark | None = None) -> None:
         if anchor:
             self.anchors[anchor] = node
         if not self.open:
             self.root = node
             return
-        self._count(node.mark, node.size)
+        self._count(alias or node.mark, node.size)
         above = self.open[-1]
         if len(self.open) + node.depth > MAX_DEPTH:
-            self._limit(node.mark, f"nesting deeper than {MAX_DEPTH} levels")
+            self._limit(alias or node.mark, f"nesting deeper than {MAX_DEPTH} levels")
         if not above.mapping:
             above.children[len(above.children)] = node
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from netspec.catalogue import sections
 from netspec.catalogue.layers import LAYERS
@@ -21,6 +21,10 @@ from netspec.spec.model import Entry, Expect, Freeze, Named
 from netspec.spec.schema import COMPONENTS, SIBLINGS
 
 MAX_LAYERS = 20_000
+MAX_NESTING = 64  # lists within lists, blocks included: some ten calls of Python's stack for each
+
+
+BESIDE = ", ".join(SIBLINGS)
 
 
 class TooMany(Exception):
@@ -35,6 +39,7 @@ class Expansion:
     blocks: Mapping[str, Any]
     vars: Mapping[str, Any]
     count: int = 0
+    depth: int = 0
     calls: list[str] = field(default_factory=list)
 
     def layers(self, value: Any, path: Path_, binder: Binder) -> tuple[Entry, ...]:
@@ -51,8 +56,12 @@ class Expansion:
             if isinstance(value, str) and "$" in value:
                 binder.report(Code.ENTRY, "layers are written out; only values take $", path)
             return
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            self._pass(f"layers nest deeper than {MAX_NESTING} levels", path, binder)
         for index, item in enumerate(value):
             yield from self._entry(item, (*path, index), binder)
+        self.depth -= 1
 
     def _entry(self, item: Any, path: Path_, binder: Binder) -> Iterator[Entry]:
         self._tick(path, binder)
@@ -80,19 +89,28 @@ class Expansion:
     def _tick(self, path: Path_, binder: Binder) -> None:
         self.count += 1
         if self.count > MAX_LAYERS:
-            binder.report(
-                Code.LIMIT,
-                f"the spec expands to more than {MAX_LAYERS:,} layers",
-                path,
-                "lower `times`, or the depth of the blocks",
-            )
-            raise TooMany
+            self._pass(f"the spec expands to more than {MAX_LAYERS:,} layers", path, binder)
+
+    def _pass(self, message: str, path: Path_, binder: Binder) -> NoReturn:
+        binder.report(Code.LIMIT, message, path, "lower `times`, or the depth of the blocks")
+        raise TooMany
 
     def _kept(self, value: Any, path: Path_, binder: Binder) -> bool:
         return binder.bind(BOOLEAN, value, path) is not False
 
     def _report_names(self, names: list[str], path: Path_, binder: Binder) -> None:
-        if names:
+        layers = [name for name in names if name in COMPONENTS or name in self.blocks]
+        if len(layers) == 1:
+            for name in names:
+                if name not in layers:
+                    binder.report(
+                        Code.UNKNOWN_KEY,
+                        f"a layer entry has no key '{name}'",
+                        (*path, name),
+                        suggestion(name, SIBLINGS) or f"beside {layers[0]} may stand {BESIDE}",
+                        key=True,
+                    )
+        elif names:
             binder.report(
                 Code.ENTRY,
                 f"one entry names {len(names)} layers: {', '.join(names)}",
@@ -102,7 +120,7 @@ class Expansion:
             )
         else:
             binder.report(
-                Code.ENTRY, "the entry names no layer", path, f"beside it may stand {SIBLINGS}"
+                Code.ENTRY, "the entry names no layer", path, f"{BESIDE} stand beside a layer's name"
             )
 
     def _repeat(self, item: dict[str, Any], path: Path_, binder: Binder) -> Iterator[Entry]:
@@ -183,7 +201,11 @@ class Expansion:
                 Code.BLOCK, f"blocks call each other in a cycle: {cycle}", where, key=True
             )
             return Entry("Identity", {}, path, broken=True)
-        scope = self._arguments(name, block, item[name] or {}, where, binder)
+        scope = (
+            None
+            if self.findings.at(where)
+            else self._arguments(name, block, item[name] or {}, where, binder)
+        )
         if scope is None:
             return Entry("Identity", {}, path, broken=True)
         inner = Binder(self.findings, scope, (*binder.via, path))
@@ -212,14 +234,14 @@ class Expansion:
             if wrong := name_problem(key):
                 binder.report(Code.NAME, wrong, at, key=True)
             elif key in written:
-                scope[key] = binder.resolve(written[key], (*where, key))
+                scope[key] = binder.value(written[key], (*where, key))
             elif default is None:
                 binder.report(
                     Code.MISSING_PARAMETER, f"the block {name} needs {key}", where, key=True
                 )
                 return None
             else:
-                scope[key] = Binder(self.findings, scope).resolve(default, at)
+                scope[key] = Binder(self.findings, scope).value(default, at)
         return scope
 
     def _with_siblings(
@@ -297,6 +319,8 @@ def dimensions(value: list[Any], path: Path_, binder: Binder) -> Shape | None:
                 dim = parse(dim)
             except ValueError as error:
                 binder.report(Code.VALUE, str(error), where, "a number, or a name such as H")
+            if isinstance(dim, int) and dim < 1 and isinstance(item, str):
+                binder.report(Code.VALUE, f"{item} is {dim}, but a dimension is at least 1", where)
         shape.append(dim)
     return None if binder.findings.within(path) else tuple(shape)
 

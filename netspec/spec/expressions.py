@@ -54,6 +54,14 @@ class ExpressionError(Exception):
         self.message, self.remedy = message, remedy
 
 
+class DoubtfulName(ExpressionError):
+    """A name whose value has a finding already: no other is needed."""
+
+
+# The value of such a name in a scope.
+DOUBTFUL: Any = object()
+
+
 def name_problem(name: str) -> str | None:
     """Why `name` cannot be a variable's, or None."""
     if not NAME.fullmatch(name):
@@ -205,6 +213,8 @@ def _bounded(value: Any) -> Any:
 
 def _look_up(name: str, scope: Scope) -> Any:
     if name in scope:
+        if scope[name] is DOUBTFUL:
+            raise DoubtfulName(f"${name} is in doubt")
         return scope[name]
     known = f"known here: {', '.join(scope)}" if scope else "no names are known here"
     raise ExpressionError(f"${name} is not defined", suggestion(name, scope) or known)

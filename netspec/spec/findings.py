@@ -30,6 +30,10 @@ class Findings:
             place = self.document.place(path, key=key)
             notes = tuple(("used here", self.document.place(call)) for call in reversed(via))
             self._found.setdefault((path, message), Diagnostic(code, message, place, remedy, notes))
+        self.doubt(path)
+
+    def doubt(self, path: Path_) -> None:
+        """Take the value at `path` as unknown: what it depends on has a finding already."""
         self._paths.add(path)
         self._above.update(path[:length] for length in range(len(path) + 1))
 

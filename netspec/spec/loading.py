@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.catalogue import sections
 from netspec.diagnostics import Code, SpecError
-from netspec.shapes import Tensor
+from netspec.shapes import Expr, Tensor, multiplies
 from netspec.spec import checking, expansion, model
 from netspec.spec.binding import Binder
 from netspec.spec.document import Document, Path_, override, parse, parse_value, read
@@ -16,6 +16,7 @@ from netspec.spec.expansion import Expansion, TooMany
 from netspec.spec.expressions import name_problem
 from netspec.spec.findings import Findings
 from netspec.spec.model import Spec
+from netspec.spec.schema import SIBLINGS
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
@@ -61,6 +62,15 @@ def interpret(source: Document, folder: Path) -> tuple[Spec | None, Findings]:
         return None, findings
 
 
+def _block_problem(name: str) -> str | None:
+    """Why a name cannot be a block's, or None."""
+    if name[:1].isupper():
+        return f"'{name}': a block's name begins with a small letter, CapWords are torch's"
+    if name in SIBLINGS:
+        return f"'{name}' stands beside a layer's name and cannot be a block's"
+    return None
+
+
 class _Reader:
     """Reads the sections of one document whose schema findings are made."""
 
@@ -73,7 +83,7 @@ class _Reader:
     def spec(self, folder: Path) -> Spec:
         blocks = self._mapping("blocks")
         for name in blocks:
-            if wrong := name_problem(name):
+            if wrong := name_problem(name) or _block_problem(name):
                 self.findings.add(Code.NAME, wrong, ("blocks", name), key=True)
         onnx = (self._section(sections.EXPORT, "export") or {}).get("onnx") or {}
         return Spec(
@@ -101,8 +111,7 @@ class _Reader:
         for name, value in self._mapping("vars").items():
             if wrong := name_problem(name):
                 self.findings.add(Code.NAME, wrong, ("vars", name), key=True)
-            else:
-                scope[name] = Binder(self.findings, scope).resolve(value, ("vars", name))
+            scope[name] = Binder(self.findings, scope).value(value, ("vars", name))
         return scope
 
     def _name(self) -> str:
@@ -118,6 +127,17 @@ class _Reader:
             return None
         shape = expansion.dimensions(written, path, self.binder)
         if shape is None or self.findings.within(("input",)):
+            return None
+        for index, dim in enumerate(shape):
+            if isinstance(dim, Expr) and not dim.monotone:
+                self.findings.add(
+                    Code.VALUE,
+                    f"{dim} falls as a name in it grows, and a dimension must grow with its names",
+                    (*path, index),
+                )
+        if not multiplies(shape):
+            self.findings.add(Code.LIMIT, "the product of the dimensions has too many terms", path)
+        if self.findings.within(("input",)):
             return None
         return Tensor(shape, args.get("dtype", "float32"))
 

@@ -74,7 +74,13 @@ def _layer() -> JsonSchema:
                 **{name: entry.schema() for name, entry in COMPONENTS.items()},
                 **siblings,
             },
-            "patternProperties": {BLOCK_CALL: {"type": ["object", "null"]}},
+            "patternProperties": {
+                BLOCK_CALL: {
+                    "type": ["object", "null"],
+                    "x-call": True,
+                    "errorMessage": "must be a mapping of the block's parameters",
+                }
+            },
             "x-names": True,
             "errorMessage": "must be a layer's name, or a mapping with that one key",
         },

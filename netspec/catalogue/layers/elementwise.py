@@ -1,8 +1,7 @@
 """Layers whose output has their input's shape: rows of one table."""
 
-from netspec.catalogue.component import Param
-from netspec.catalogue.layers.layer import Call, Layer, Weights
-from netspec.catalogue.component import Refusal
+from netspec.catalogue.component import Param, Refusal
+from netspec.catalogue.layers.layer import Call, Layer, Weights, channels
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -12,11 +11,12 @@ from netspec.catalogue.types import (
     PROBABILITY,
     Choice,
 )
+from netspec.shapes import Shape
 
 INPLACE = Param("inplace", BOOLEAN, False, "write the result over the input")
 
 
-def _softmax(call: Call) -> tuple:
+def _softmax(call: Call) -> Shape:
     call.axis("dim")
     return call.shape
 
@@ -25,9 +25,9 @@ def _prelu_weights(call: Call) -> Weights:
     return {"weight": (call["num_parameters"],)}
 
 
-def _prelu(call: Call) -> tuple:
+def _prelu(call: Call) -> Shape:
     slopes = call["num_parameters"]
-    if slopes > 1 and call.shape[0] != slopes:
+    if slopes > 1 and channels(call) != slopes:
         raise Refusal(
             f"num_parameters is {slopes}, but the input {call.input} has {call.shape[0]} channels",
             "use 1 or the number of channels",

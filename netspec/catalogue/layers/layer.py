@@ -160,6 +160,7 @@ def inferred(name: str, kind: Type, doc: str = "") -> Param:
 
 def channels(call: Call) -> int:
     """The first dimension of the sample."""
+    _dimensional(call)
     return call.number(
         call.shape[0], "the number of channels", "declare the first dimension as a number"
     )
@@ -167,11 +168,20 @@ def channels(call: Call) -> int:
 
 def features(call: Call) -> int:
     """The last dimension of the sample."""
+    _dimensional(call)
     return call.number(
         call.shape[-1],
         "the number of features",
         "fix it first, for example with `AdaptiveAvgPool2d: {output_size: 1}` before `Flatten`",
     )
+
+
+def _dimensional(call: Call) -> None:
+    if not call.shape:
+        raise Refusal(
+            "each sample is a single number here, with no dimension left",
+            "keep one, for example with `keepdim: true`",
+        )
 
 
 def spatial(shape: Shape) -> Shape:

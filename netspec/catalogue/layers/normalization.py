@@ -5,6 +5,7 @@ from collections.abc import Callable
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.layer import Call, Layer, Weights, channels, features, inferred
 from netspec.catalogue.types import (
+    ABOVE_ZERO,
     BOOLEAN,
     NONNEGATIVE,
     NUMBER,
@@ -14,7 +15,7 @@ from netspec.catalogue.types import (
     ListOf,
     optional,
 )
-from netspec.shapes import Shape, show
+from netspec.shapes import Shape, numel, show
 
 EPS = Param("eps", NONNEGATIVE, 1e-5, "added to the denominator")
 
@@ -30,18 +31,31 @@ def _affine(count: str, switch: str) -> Callable[[Call], Weights]:
 
 
 def _batch_norm(name: str, *layouts: str) -> Layer:
+    def output(call: Call) -> Shape:
+        if not call["track_running_stats"]:
+            call.require(
+                numel(call.shape[1:]),
+                2,
+                f"without running statistics {name} cannot evaluate a single sample of {call.input}: "
+                "each channel has one value",
+                "leave track_running_stats at true",
+                "track_running_stats",
+            )
+        return call.shape
+
     return Layer(
         name=name,
         doc="batch normalisation over every dimension but the channels",
         layouts=layouts,
         params=(
             inferred("num_features", POSITIVE),
-            EPS,
+            Param("eps", ABOVE_ZERO, 1e-5, "added to the denominator"),
             Param("momentum", optional(PROBABILITY), 0.1, "null: a cumulative average"),
             Param("affine", BOOLEAN, True),
             Param("track_running_stats", BOOLEAN, True),
         ),
         inferred={"num_features": channels},
+        output=output,
         weights=_affine("num_features", "affine"),
     )
 
@@ -52,6 +66,14 @@ def _group_norm(call: Call) -> Shape:
             f"num_groups {call['num_groups']} does not divide the {call['num_channels']} channels",
             param="num_groups",
         )
+    call.require(
+        numel(call.shape) // call["num_groups"],
+        2,
+        f"each of the {call['num_groups']} groups has a single value in {call.input}, "
+        "which leaves nothing to normalise",
+        "use fewer groups",
+        "num_groups",
+    )
     return call.shape
 
 

@@ -1,7 +1,7 @@
 """The tensor steps that nets need between layers, and the learned parameters that netspec adds."""
 
 from netspec.catalogue.component import Param, Refusal
-from netspec.catalogue.layers.layer import Call, Layer, features
+from netspec.catalogue.layers.layer import Call, Layer, features, inferred
 from netspec.catalogue.layers.linear import SIZES, fill
 from netspec.catalogue.types import (
     BOOLEAN,
@@ -66,25 +66,17 @@ def _narrow(call: Call) -> Shape:
     return (*call.shape[:axis], length, *call.shape[axis + 1 :])
 
 
-def _tokens(call: Call) -> Shape:
-    call.number(
+def _positions(call: Call) -> int:
+    return call.number(
         call.shape[0],
         "the number of positions",
         "a learned embedding has one row for each: declare the length as a number",
     )
-    return call.shape
 
 
-def _scaled(call: Call) -> Shape:
-    call.axis("dim")
-    return call.shape
-
-
-def _factors(call: Call) -> dict[str, tuple[int, ...]]:
-    size = call.number(
-        call.shape[call.axis("dim")], "the scaled dimension", "choose a `dim` with a fixed size"
-    )
-    return {"weight": (size,)}
+def _scaled_size(call: Call) -> int:
+    axis = call.index(call.args.get("dim", 1), "dim")
+    return call.number(call.shape[axis], "the scaled dimension", "choose a `dim` of fixed size")
 
 
 LAYERS = [
@@ -135,28 +127,35 @@ LAYERS = [
         target="netspec.modules:ClassToken",
         doc="a learned token before the others, zero at first, as in torchvision's ViT",
         layouts=("T, features",),
-        output=lambda call: (call.shape[0] + 1, features(call)),
-        weights=lambda call: {"class_token": (1, 1, features(call))},
+        params=(inferred("embed_dim", POSITIVE),),
+        inferred={"embed_dim": features},
+        output=lambda call: (call.shape[0] + 1, call["embed_dim"]),
+        weights=lambda call: {"class_token": (1, 1, call["embed_dim"])},
     ),
     Layer(
         name="PositionalEmbedding",
         target="netspec.modules:PositionalEmbedding",
         doc="a learned vector added at each position, as in torchvision's ViT",
         layouts=("T, features",),
-        params=(Param("std", NONNEGATIVE, 0.02, "of its normal initialisation"),),
-        output=_tokens,
-        weights=lambda call: {"pos_embedding": (1, call.shape[0], features(call))},
+        params=(
+            inferred("num_positions", POSITIVE),
+            inferred("embed_dim", POSITIVE),
+            Param("std", NONNEGATIVE, 0.02, "of its normal initialisation"),
+        ),
+        inferred={"num_positions": _positions, "embed_dim": features},
+        weights=lambda call: {"pos_embedding": (1, call["num_positions"], call["embed_dim"])},
     ),
     Layer(
         name="LayerScale",
         target="netspec.modules:LayerScale",
         doc="a learned factor for each channel (Touvron et al., 2021, arXiv:2103.17239)",
         params=(
+            inferred("num_channels", POSITIVE),
             Param("init_values", NUMBER, 1e-6),
             Param("dim", INTEGER, 1, "-1 for tokens"),
         ),
-        output=_scaled,
-        weights=_factors,
+        inferred={"num_channels": _scaled_size},
+        weights=lambda call: {"weight": (call["num_channels"],)},
     ),
     Layer(
         name="Scale",

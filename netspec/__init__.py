@@ -1,0 +1,50 @@
+"""Netspec: one YAML file to a checked, trained and exported neural network.
+
+The names below are loaded when first used, so that importing `netspec` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netspec.api import build as build
+    from netspec.api import export_onnx as export_onnx
+    from netspec.api import train as train
+    from netspec.diagnostics import Diagnostic as Diagnostic
+    from netspec.diagnostics import NetspecError as NetspecError
+    from netspec.diagnostics import SpecError as SpecError
+    from netspec.planning import Plan as Plan
+    from netspec.planning import plan as plan
+    from netspec.runtime import Session as Session
+    from netspec.spec.loading import load as load
+    from netspec.spec.loading import loads as loads
+    from netspec.spec.model import Spec as Spec
+    from netspec.training.run import Run as Run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Diagnostic": "netspec.diagnostics",
+    "NetspecError": "netspec.diagnostics",
+    "Plan": "netspec.planning",
+    "Run": "netspec.training.run",
+    "Session": "netspec.runtime",
+    "Spec": "netspec.spec.model",
+    "SpecError": "netspec.diagnostics",
+    "build": "netspec.api",
+    "export_onnx": "netspec.api",
+    "load": "netspec.spec.loading",
+    "loads": "netspec.spec.loading",
+    "plan": "netspec.planning",
+    "train": "netspec.api",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'netspec' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

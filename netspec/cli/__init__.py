@@ -1,0 +1,101 @@
+"""The commands: each verb is a module that loads what it needs when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from netspec.diagnostics import Code, Diagnostic, NetspecError, Place, SetupError
+
+VERBS = ("validate", "build", "train", "evaluate", "export", "predict", "verify", "schema")
+
+# Which extra brings a package that is missing.
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "safetensors": "train",
+    "tensorboard": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "runtime",
+    "numpy": "runtime",
+    "PIL": "runtime",
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"netspec.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from netspec.diagnostics import suggestion
+
+        name = args[0]
+        if name not in VERBS and (near := suggestion(name, VERBS)):
+            raise click.UsageError(f"No such command '{name}': {near}", context)
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="netspec-compiler", prog_name="netspec")
+def netspec() -> None:
+    """One YAML file to a checked, trained and exported neural network."""
+
+
+def main() -> None:
+    """The command line's entry: every failure is a diagnostic and an exit status."""
+    try:
+        netspec.main(standalone_mode=False)
+        status = 0
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except click.exceptions.Exit as error:
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        status = 130
+    except NetspecError as error:
+        status = _report(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRAS:
+            raise
+        status = _report(_missing(error))
+    except MemoryError:
+        status = _report(SetupError.of(Code.ENVIRONMENT, "this machine has not enough memory"))
+    except BrokenPipeError:
+        # The reader went away, as `| head` does; nothing is left to say it to.
+        sys.stderr.close()
+        status = 141
+    sys.exit(status)
+
+
+def _report(error: NetspecError) -> int:
+    from netspec import reporting
+
+    click.echo(reporting.text(error.diagnostics), err=True)
+    return error.exit_status
+
+
+def _missing(error: ModuleNotFoundError) -> SetupError:
+    package = (error.name or "").partition(".")[0]
+    return SetupError(
+        [
+            Diagnostic(
+                Code.ENVIRONMENT,
+                f"this command needs {package}, which is not installed",
+                Place("netspec"),
+                f"pip install 'netspec-compiler[{EXTRAS[package]}]'",
+            )
+        ]
+    )

@@ -1,0 +1,95 @@
+"""`netspec evaluate`: a run's or a model file's metrics on a part of the data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netspec.cli.options import device_option
+
+if TYPE_CHECKING:
+    from netspec.data.dataset import Dataset
+    from netspec.training.metrics import Measures
+
+PARTS = ("test", "validation", "train")
+
+
+@click.command()
+@click.argument("target", metavar="RUN|MODEL.onnx", type=click.Path(path_type=Path))
+@click.option("--part", type=click.Choice(PARTS), help="Default: test, else validation.")
+@click.option(
+    "--spec",
+    type=click.Path(path_type=Path),
+    help="Where a model file's data are described, which does not keep their paths.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@device_option
+def command(
+    target: Path, part: str | None, spec: Path | None, as_json: bool, device: str | None
+) -> None:
+    """Measure a run, or an exported model, on a part of the data."""
+    from netspec.cli.progress import shown
+
+    if target.is_dir():
+        used, found = _run(target, part, device)
+    else:
+        used, found = _model(target, part, spec, device)
+    if as_json:
+        click.echo(json.dumps({"part": used, **found}))
+    else:
+        click.echo(
+            f"{used} part: " + "  ".join(shown(name, value) for name, value in found.items())
+        )
+
+
+def _run(target: Path, part: str | None, device: str | None) -> tuple[str, Measures]:
+    from netspec import compiler
+    from netspec.data.loading import load
+    from netspec.training import devices
+    from netspec.training.loop import measure
+    from netspec.training.metrics import metrics_of
+    from netspec.training.optimization import make_loss
+    from netspec.training.run import Run, load_weights
+
+    run, chosen = Run.open(target), devices.find(device)
+    plan = run.plan
+    assert plan.spec.train is not None
+    dataset = load(plan)
+    model = compiler.build(plan, initialize=False)
+    load_weights(model, run.weights(), str(target))
+    loss = make_loss(plan.spec, plan.spec.train.loss).to(chosen)
+    metrics = metrics_of(plan.spec.train.metrics, plan.spec.train.loss)
+    used = _part(dataset, part, target)
+    return used, measure(plan, model.to(chosen), dataset, used, chosen, loss, metrics)
+
+
+def _model(
+    target: Path, part: str | None, spec: Path | None, device: str | None
+) -> tuple[str, Measures]:
+    from netspec.data.loading import load as load_data
+    from netspec.export.evaluation import evaluate
+    from netspec.planning import plan
+    from netspec.runtime import Session
+    from netspec.spec.loading import load, loads
+
+    session = Session(target, device or "cpu")
+    made = plan(load(spec) if spec else loads(session.metadata.spec, f"{target} (its spec)"))
+    dataset = load_data(made)
+    used = _part(dataset, part, target)
+    return used, evaluate(made, session, dataset, used)
+
+
+def _part(dataset: Dataset, part: str | None, target: Path) -> str:
+    from netspec.diagnostics import Code, InputError
+
+    wanted = part or next(each for each in PARTS if each in dataset.parts)
+    if wanted not in dataset.parts:
+        raise InputError.of(
+            Code.DATA,
+            f"the data have no {wanted} part, but {', '.join(dataset.parts)}",
+            file=str(target),
+        )
+    return wanted

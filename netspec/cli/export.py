@@ -1,0 +1,58 @@
+"""`netspec export --onnx`: one file, proved before it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netspec.cli.options import default_spec, set_option
+
+
+@click.command()
+@click.argument("target", metavar="[SPEC|RUN]", required=False, type=click.Path(path_type=Path))
+@click.option("--onnx", "onnx", is_flag=True, help="Write an ONNX file.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Default: exported/NAME.onnx."
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="A .safetensors file; default: the run's."
+)
+@click.option("--untrained", is_flag=True, help="Export the network as initialised.")
+@set_option
+def command(
+    target: Path | None,
+    onnx: bool,
+    output: Path | None,
+    weights: Path | None,
+    untrained: bool,
+    settings: dict[str, str],
+) -> None:
+    """Export a run, or a spec's newest finished run."""
+    if not onnx:
+        raise click.UsageError("say what to export: --onnx")
+    if untrained and weights:
+        raise click.UsageError("--untrained and --weights exclude each other")
+    target = target or default_spec()
+    if target.is_dir() and settings:
+        raise click.UsageError("a run has its own spec: --set goes with a SPEC")
+    from netspec import api
+    from netspec.cli.targets import run_of
+    from netspec.spec.loading import load
+    from netspec.training.run import Run, read_weights
+
+    source = (
+        load(target, settings)
+        if (untrained or weights) and not target.is_dir()
+        else run_of(target, settings)
+    )
+    spec = source.plan.spec if isinstance(source, Run) else source
+    path = output or Path("exported") / f"{spec.name}.onnx"
+    given = read_weights(weights) if weights else None
+    if isinstance(source, Run) and (untrained or weights):
+        source = spec
+    made = api.export_onnx(source, path, weights=given)
+    origin = source.directory if isinstance(source, Run) else weights or "as initialised"
+    click.echo(f"{made.path}: {made.bytes:,} bytes, weights {origin}")
+    batches = ", ".join(map(str, made.batches))
+    click.echo(f"onnxruntime equals torch within {made.difference:.2g} at batches {batches}")

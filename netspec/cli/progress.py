@@ -1,0 +1,86 @@
+"""A run as it goes: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from netspec.data.dataset import Dataset
+from netspec.training.listening import Listener
+from netspec.training.metrics import Measures
+from netspec.training.optimization import Length
+from netspec.training.run import Run
+
+SHARES = ("accuracy", "top_k")
+
+
+class Reporter(Listener):
+    """Results to standard output; the bar to standard error, where that is a terminal."""
+
+    def __init__(self, console: Console, device: object) -> None:
+        self.console, self.device = console, device
+        self.bar: Progress | None = None
+        self.epochs = 0
+
+    def start(self, run: Run, dataset: Dataset, length: Length) -> None:
+        parts = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
+        self._say(f"{run.plan.name}: {parts} samples; {run.plan.parameters:,} parameters")
+        self._say(f"{length.epochs} epochs of {length.steps_per_epoch} batches on {self.device}")
+        self._say(f"run directory {run.directory}")
+        self.epochs = length.epochs
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[loss]}"),
+            )
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.task = self.bar.add_task("", loss="")
+            self.bar.start()
+
+    def batch(self, epoch: int, done: int, total: int, loss: float | None) -> None:
+        title = f"epoch {epoch + 1}/{self.epochs}"
+        if self.bar is not None:
+            shown = {} if loss is None else {"loss": f"loss {loss:.4g}"}
+            self.bar.update(self.task, description=title, completed=done, total=total, **shown)
+        elif loss is not None:
+            self._say(f"{title}  batch {done}/{total}  loss {loss:.4g}")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        parts = [f"epoch {row['epoch'] + 1}/{self.epochs}", f"{row['seconds']:.1f} s"]
+        parts += [
+            shown(name, value)
+            for name, value in row.items()
+            if name not in ("epoch", "step", "seconds", "learning_rate")
+        ]
+        self._say("  ".join(parts))
+
+    def finish(self, run: Run, test: Measures | None) -> None:
+        self.stop()
+        best = run.summary.get("best_epoch")
+        self._say(f"best epoch {best + 1}, weights in {run.directory / 'weights.safetensors'}")
+        if test:
+            measures = "  ".join(shown(name, value) for name, value in test.items())
+            self._say(f"test part: {measures}")
+
+    def stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _say(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.console.print(line)
+        else:
+            click.echo(line)
+
+
+def shown(name: str, value: float) -> str:
+    """`validation accuracy 98.61 %`, `loss 0.0289`."""
+    share = any(name.endswith(each) for each in SHARES)
+    return name.replace("_", " ") + (f" {value:.2%}" if share else f" {value:.4g}")

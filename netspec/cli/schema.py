@@ -1,0 +1,25 @@
+"""`netspec schema`: the JSON Schemas that editors and CI use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("schemas"),
+    show_default=True,
+)
+def command(output: Path) -> None:
+    """Write the JSON Schema of specs."""
+    from netspec import files
+    from netspec.spec.schema import schema_text
+
+    path = output / "netspec.schema.json"
+    files.write(path, schema_text())
+    click.echo(path)

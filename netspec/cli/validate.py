@@ -1,0 +1,70 @@
+"""`netspec validate`: schema, references, static shapes; needs no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netspec.cli.options import default_spec, set_option
+
+if TYPE_CHECKING:
+    from netspec.diagnostics import Diagnostic
+    from netspec.planning import Plan
+
+
+@click.command()
+@click.argument("specs", metavar="[SPEC]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@set_option
+def command(specs: tuple[Path, ...], style: str, settings: dict[str, str]) -> None:
+    """Check specs: schema, references and every shape, without torch."""
+    from netspec import reporting
+
+    results = [(path, *check(path, settings)) for path in specs or (default_spec(),)]
+    if style == "json":
+        click.echo(json.dumps({"files": [_row(*each) for each in results]}, indent=2))
+    else:
+        for path, plan, found in results:
+            if found:
+                click.echo(reporting.text(found), err=True)
+            elif plan is not None:
+                click.echo(f"{path}: ok, {summary(plan)}")
+    raise SystemExit(1 if any(found for _, _, found in results) else 0)
+
+
+def check(path: Path, settings: dict[str, str]) -> tuple[Plan | None, list[Diagnostic]]:
+    """A spec's plan, and every finding from its text to its shapes."""
+    from netspec import planning
+    from netspec.diagnostics import SpecError
+    from netspec.spec import loading
+
+    try:
+        spec, findings = loading.interpret(loading.document(path, settings), path.parent)
+    except SpecError as error:
+        return None, list(error.diagnostics)
+    plan = planning.check(spec, findings) if spec else None
+    return plan, findings.sorted()
+
+
+def summary(plan: Plan) -> str:
+    """The network in one line."""
+    return f"{plan.input} → {plan.output}, {plan.parameters:,} parameters"
+
+
+def _row(path: Path, plan: Plan | None, found: list[Diagnostic]) -> dict[str, Any]:
+    from netspec import reporting
+
+    row: dict[str, Any] = {"file": str(path), "valid": not found}
+    if plan is not None and not found:
+        row |= {
+            "input": str(plan.input),
+            "output": str(plan.output),
+            "parameters": plan.parameters,
+            "digest": plan.digest,
+        }
+    return {**row, "diagnostics": reporting.as_json(found)}

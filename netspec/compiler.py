@@ -1,0 +1,132 @@
+"""`Plan` → `nn.Sequential`; the one place that turns a catalogue target into a class."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from netspec.catalogue.component import Component
+from netspec.catalogue.initializers import INITIALIZERS
+from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers.structure import Container
+from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
+from netspec.planning import Node, Plan
+from netspec.planning.plan import BYTES
+from netspec.spec.model import Named, Spec
+
+
+def attribute(entry: Component) -> Any:
+    """The class or function of a catalogue entry; a spec never names one itself."""
+    module, _, name = entry.target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
+    """The plan's module on the CPU, initialised with `train.seed` and then by the `init` rules.
+
+    The global random state is left as it was. `initialize=False`: for weights that are loaded
+    next. Raises SpecError where a tensor file of `init` cannot be used, SetupError where the
+    parameters do not fit into this machine's memory.
+    """
+    _check_memory(plan)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.spec.seed)
+        model = _module(plan.root)
+        assert isinstance(model, nn.Sequential)
+        if initialize:
+            for each in plan.initialization:
+                _initialize(model.get_parameter(each.key), each.initializer, each.key, plan.spec)
+    for frozen in plan.freezing:
+        module = model.get_submodule(frozen.module)
+        for name, parameter in module.named_parameters():
+            if frozen.parameters is None or name in frozen.parameters:
+                parameter.requires_grad = False
+    return model
+
+
+def _check_memory(plan: Plan) -> None:
+    needed = plan.parameters * BYTES["float32"]
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise SetupError.of(
+            Code.ENVIRONMENT,
+            f"its {plan.parameters:,} parameters take {needed / 2**30:,.0f} GiB, and this machine "
+            f"has {there / 2**30:,.0f}",
+            file=plan.spec.document.source.name,
+        )
+
+
+def _module(node: Node) -> nn.Module:
+    children = OrderedDict((child.label, _module(child)) for child in node.children)
+    layer = LAYERS[node.type]
+    args = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in node.args.items()
+    }
+    made: nn.Module
+    if isinstance(layer, Container):
+        made = (
+            nn.Sequential(children) if layer.bare else attribute(layer)(*children.values(), **args)
+        )
+    else:
+        made = attribute(layer)(**args)
+    return made
+
+
+def _initialize(parameter: Tensor, initializer: Named, key: str, spec: Spec) -> None:
+    entry = INITIALIZERS[initializer.type]
+    with torch.no_grad():
+        if initializer.type == "tensor":
+            parameter.copy_(_tensor(initializer, key, parameter, spec))
+        else:
+            attribute(entry)(parameter, **entry.complete(initializer.args))
+
+
+def _tensor(initializer: Named, key: str, parameter: Tensor, spec: Spec) -> Tensor:
+    """A tensor of a .safetensors file below the spec's folder, of the parameter's shape."""
+    folder = spec.folder.resolve()
+    path = (folder / initializer.args["path"]).resolve()
+    if not path.is_relative_to(folder):
+        raise _problem(spec, initializer, "path", "leaves the spec's folder", None)
+    name = initializer.args["key"]
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            if name not in names:
+                listed = ", ".join(names[:8])
+                raise _problem(
+                    spec, initializer, "key", f"is not in {path.name}", f"it has {listed}"
+                )
+            if tuple(file.get_slice(name).get_shape()) != tuple(parameter.shape):
+                raise _problem(
+                    spec,
+                    initializer,
+                    "key",
+                    f"has the shape {file.get_slice(name).get_shape()} in {path.name}, "
+                    f"but {key} is {list(parameter.shape)}",
+                    None,
+                )
+            found: Tensor = file.get_tensor(name)
+            return found
+    except (OSError, SafetensorError) as error:
+        raise _problem(
+            spec,
+            initializer,
+            "path",
+            f"cannot be read: {error}",
+            "it has to be a .safetensors file",
+        ) from None
+
+
+def _problem(
+    spec: Spec, initializer: Named, param: str, message: str, remedy: str | None
+) -> SpecError:
+    place = spec.document.place((*initializer.path, param))
+    value = initializer.args[param]
+    return SpecError([Diagnostic(Code.INIT, f"'{value}' {message}", place, remedy)])

@@ -1,0 +1,237 @@
+"""Each source's parts, as tensors or files. Raises SourceError with a user's words."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netspec import images
+from netspec.catalogue.sources import SOURCES, Classes, Target, Values
+from netspec.compiler import attribute
+from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
+from netspec.planning import Plan
+from netspec.planning.plan import Pipeline
+
+MAX_BYTES = 64 * 2**30
+
+
+class SourceError(Exception):
+    """What is wrong with the data, about which parameter, and what to do."""
+
+    def __init__(self, message: str, remedy: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.remedy, self.param = message, remedy, param
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a source is asked for: its arguments, and the samples that the network takes."""
+
+    plan: Plan
+    pipeline: Pipeline
+
+    @property
+    def args(self) -> Any:
+        return self.pipeline.source.args
+
+    @property
+    def channels(self) -> int:
+        assert self.pipeline.raw is not None
+        return self.pipeline.raw.channels
+
+
+def read(plan: Plan, pipeline: Pipeline) -> Dataset:
+    """All parts that the source itself brings."""
+    entry = SOURCES[pipeline.source.type]
+    request = Request(plan, pipeline)
+    if entry.target.startswith("torchvision.datasets:"):
+        return _torchvision(request, attribute(entry))
+    made: Dataset = attribute(entry)(request)
+    return made
+
+
+def digits(request: Request) -> Dataset:
+    """Every fifth digit is the test part."""
+    with np.load(str(files("netspec.data") / "digits.npz")) as file:
+        pixels, labels = file["images"], file["labels"]
+    inputs = _channels(torch.from_numpy(pixels).unsqueeze(1), request.channels)
+    whole = Part(inputs, torch.from_numpy(labels).to(torch.int64))
+    order = torch.arange(len(whole))
+    parts: dict[PartName, Part] = {
+        "train": whole.subset(order[order % 5 != 4]),
+        "test": whole.subset(order[order % 5 == 4]),
+    }
+    return Dataset(parts, request.pipeline.target, _names(request))
+
+
+def _torchvision(request: Request, kind: Any) -> Dataset:
+    """A torchvision data set with `train=True` and `train=False` parts of equal-sized images."""
+    args = dict(request.args)
+    parts: dict[PartName, Part] = {}
+    for train in (True, False):
+        try:
+            found = kind(train=train, **args)
+        except (RuntimeError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise SourceError(
+                f"{kind.__name__} cannot be read from '{args['root']}': {reason}",
+                "set `download: true`, or put the files there by hand",
+                "root",
+            ) from None
+        pixels = torch.as_tensor(found.data)
+        pixels = pixels.unsqueeze(1) if pixels.dim() == 3 else pixels.permute(0, 3, 1, 2)
+        inputs = _channels(pixels, request.channels).contiguous()
+        targets = torch.as_tensor(found.targets, dtype=torch.int64)
+        parts["train" if train else "test"] = Part(inputs, targets)
+    return Dataset(parts, request.pipeline.target, _names(request))
+
+
+def image_folder(request: Request) -> Dataset:
+    """`root/train/CLASS/…`, `root/val/…`, `root/test/…`; or `root/CLASS/…`, one part."""
+    root = Path(request.args["root"])
+    if not root.is_dir():
+        raise SourceError(f"there is no folder '{root}'", param="root")
+    folders: dict[PartName, Path] = {"train": root / "train", "test": root / "test"}
+    folders["validation"] = next(
+        (root / name for name in ("val", "valid", "validation") if (root / name).is_dir()),
+        root / "val",
+    )
+    if not folders["train"].is_dir():
+        folders = {"train": root}
+    folders = {name: folder for name, folder in folders.items() if folder.is_dir()}
+    classes = _class_folders(folders["train"])
+    if not classes:
+        raise SourceError(
+            f"'{folders['train']}' has no class folders",
+            "put each class's images into a folder of its name: train/CLASS/image.jpg",
+            "root",
+        )
+    parts: dict[PartName, Part] = {}
+    for name, folder in folders.items():
+        if extra := set(_class_folders(folder)) - set(classes):
+            raise SourceError(
+                f"'{folder}' has classes that '{folders['train']}' lacks: {', '.join(extra)}",
+                param="root",
+            )
+        found = [
+            (path, label)
+            for label, each in enumerate(classes)
+            if (folder / each).is_dir()
+            for path in images.find(folder / each)
+        ]
+        if not found:
+            raise SourceError(
+                f"no images lie below '{folder}'",
+                f"known are {', '.join(sorted(images.EXTENSIONS))}",
+                "root",
+            )
+        paths, labels = zip(*found, strict=True)
+        parts[name] = Part(ImageFiles(paths, request.channels), torch.tensor(labels))
+    return Dataset(parts, Classes(len(classes), tuple(classes)), tuple(classes))
+
+
+def _class_folders(folder: Path) -> list[str]:
+    return sorted(
+        each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")
+    )
+
+
+def tensors(request: Request) -> Dataset:
+    """Two arrays of a .npz file: samples in the input's shape, and their targets."""
+    path = Path(request.args["path"])
+    if not path.is_file():
+        raise SourceError(f"there is no file '{path}'", param="path")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+                raise SourceError(
+                    f"'{path}' unpacks to more than {MAX_BYTES >> 30} GiB", None, "path"
+                )
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [
+                _array(file, request.args[name], name, path) for name in ("inputs", "targets")
+            ]
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise SourceError(f"'{path}' is no .npz file: {error}", None, "path") from None
+    inputs = torch.from_numpy(arrays[0]).to(getattr(torch, request.plan.input.dtype))
+    targets = torch.from_numpy(arrays[1])
+    if len(inputs) != len(targets):
+        raise SourceError(f"'{path}' has {len(inputs)} inputs, but {len(targets)} targets")
+    shape = request.plan.input.shape
+    if len(inputs.shape) - 1 != len(shape) or any(
+        isinstance(dim, int) and dim != found
+        for dim, found in zip(shape, inputs.shape[1:], strict=True)
+    ):
+        raise SourceError(
+            f"its samples have the shape {list(inputs.shape[1:])}, "
+            f"but the input is {request.plan.input}",
+            "change `input`, or the file",
+            "inputs",
+        )
+    target: Target
+    if targets.is_floating_point():
+        targets = targets.to(torch.float32)
+        targets = targets.unsqueeze(1) if targets.dim() == 1 else targets
+        target = Values(tuple(targets.shape[1:]))
+    else:
+        targets = targets.to(torch.int64)
+        target = Classes(int(targets.max()) + 1 if len(targets) else 0)
+    return Dataset({"train": Part(inputs, targets)}, target)
+
+
+def _array(file: Any, name: str, param: str, path: Path) -> np.ndarray[Any, Any]:
+    if name not in file:
+        raise SourceError(f"'{path}' has no array '{name}'", f"it has {', '.join(file)}", param)
+    found = file[name]
+    if found.dtype.kind not in "fiub" or not found.dtype.isnative:
+        raise SourceError(f"'{name}' holds {found.dtype}, not numbers", param=param)
+    return np.asarray(found)
+
+
+def synthetic(request: Request) -> Dataset:
+    """Standard normal samples (uniform token ids); targets by a fixed random linear map of them."""
+    args, plan = request.args, request.plan
+    shape = [dim if isinstance(dim, int) else plan.least[str(dim)] for dim in plan.input.shape]
+    generator = torch.Generator().manual_seed(args["seed"])
+    size = (args["samples"], *shape)
+    flat: Tensor
+    if plan.input.dtype == "int64":
+        inputs = torch.randint(0, 2, size, generator=generator)
+    else:
+        inputs = torch.randn(size, generator=generator)
+    flat = inputs.flatten(1).to(torch.float32)
+    target = request.pipeline.target
+    width = target.count if isinstance(target, Classes) else None
+    out = [width] if width else list(target.shape or ()) if isinstance(target, Values) else []
+    weight = (
+        torch.randn((flat.shape[1], int(torch.tensor(out).prod())), generator=generator)
+        / flat.shape[1] ** 0.5
+    )
+    scores = (flat @ weight).reshape(args["samples"], *out)
+    if isinstance(target, Classes):
+        return Dataset({"train": Part(inputs, scores.argmax(1))}, target, _names(request))
+    assert isinstance(target, Values)
+    targets = (scores > 0).to(torch.float32) if target.binary else scores
+    return Dataset({"train": Part(inputs, targets)}, target)
+
+
+def _channels(pixels: Tensor, wanted: int) -> Tensor:
+    """Images [N, C, H, W] uint8 with the wanted number of channels; grey as ITU-R 601 weighs."""
+    if pixels.shape[1] == wanted:
+        return pixels
+    if wanted == 3:
+        return pixels.expand(-1, 3, -1, -1)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return (pixels * weights).sum(1, keepdim=True).round().to(torch.uint8)
+
+
+def _names(request: Request) -> tuple[str, ...] | None:
+    target = request.pipeline.target
+    return target.names if isinstance(target, Classes) else None

@@ -1,0 +1,152 @@
+"""The network, its preprocessing and its last activation as one ONNX graph."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from netspec.catalogue.transforms import AtLeast
+from netspec.data.preprocessing import Preprocessing
+from netspec.diagnostics import Code, SpecError
+from netspec.planning import Plan
+from netspec.shapes import Dim, Expr, Shape, at, name
+
+LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+
+
+class Deployed(nn.Module):
+    """What is exported: raw samples in, `none`, `softmax` or `sigmoid` of the output out.
+
+    Takes uint8 images [N, H, W, C] where `preprocessing` is given, else what the model takes.
+    """
+
+    def __init__(self, model: nn.Module, preprocessing: nn.Module | None, activation: str) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.model = model
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.preprocessing is not None:
+            # Contiguous, or pooling exports an emulation of the strides.
+            x = self.preprocessing(x.permute(0, 3, 1, 2).contiguous())
+        output: Tensor = self.model(x)
+        match self.activation:
+            case "softmax":
+                return output.softmax(1)
+            case "sigmoid":
+                return output.sigmoid()
+        return output
+
+
+def deployed(plan: Plan, model: nn.Module) -> Deployed:
+    """The module that is exported, in evaluation mode on the CPU."""
+    preprocessing = Preprocessing(plan.pipeline) if plan.pipeline and takes_images(plan) else None
+    return Deployed(model, preprocessing, plan.spec.onnx.output).cpu().eval()
+
+
+def takes_images(plan: Plan) -> bool:
+    """Whether the graph takes 8-bit images, and not what the network takes."""
+    images = plan.pipeline is not None and plan.pipeline.raw is not None
+    return images and plan.spec.onnx.preprocess is not False
+
+
+def input_shape(plan: Plan) -> Shape:
+    """One sample as the graph takes it; sizes that differ from image to image have names."""
+    if not takes_images(plan):
+        return plan.input.shape
+    assert plan.pipeline is not None and plan.pipeline.raw is not None
+    raw = plan.pipeline.raw
+    height: Dim = name("height") if isinstance(raw.height, AtLeast) else raw.height
+    width: Dim = name("width") if isinstance(raw.width, AtLeast) else raw.width
+    return (height, width, raw.channels)
+
+
+def example(plan: Plan, batch: int, seed: int = 0, larger: int = 0) -> Tensor:
+    """Seeded noise as the graph takes it; named sizes are `larger` than they need to be."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = input_shape(plan)
+    names = sorted(set().union(*(dim.names for dim in shape if isinstance(dim, Expr))))
+    values = {each: plan.least.get(each, 32) + larger + offset for offset, each in enumerate(names)}
+    size = (batch, *(at(dim, values) for dim in shape))
+    if takes_images(plan):
+        return torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
+    if plan.input.dtype == "int64":
+        return torch.zeros(size, dtype=torch.int64)
+    return torch.randn(size, generator=generator)
+
+
+def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
+    """The graph: inputs and outputs named `input` and `output`, the batch and named sizes dynamic.
+
+    Raises SpecError where torch cannot export the network.
+    """
+    names: dict[int, Any] = {0: "batch"}
+    for axis, dim in enumerate(input_shape(plan), start=1):
+        if isinstance(dim, Expr):
+            names[axis] = str(dim) if str(dim).isidentifier() else torch.export.Dim.DYNAMIC
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module,
+                (example(plan, batch=2, larger=16),),
+                dynamo=True,
+                dynamic_shapes=(names,),
+                input_names=["input"],
+                output_names=["output"],
+                opset_version=plan.spec.onnx.opset,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise SpecError.of(
+            Code.EXPORT,
+            f"torch {torch.__version__} cannot export this network: {reason}",
+            file=plan.spec.document.source.name,
+            remedy="replace the layer that it names, or fix the input's size",
+        ) from None
+    assert program is not None
+    return _bare(program.model_proto)
+
+
+def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's stack traces, which hold this machine's paths."""
+    graphs: list[Any] = [model.graph, *model.functions]
+    while graphs:
+        graph = graphs.pop()
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+        for field in ("value_info", "input", "output", "initializer"):
+            for value in getattr(graph, field, ()):
+                if hasattr(value, "metadata_props"):
+                    del value.metadata_props[:]
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+            graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    del model.metadata_props[:]
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's chatter is not the user's."""
+    loggers = [logging.getLogger(each) for each in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""The built-in loop: optimisation, metrics, run directories."""

@@ -1,0 +1,313 @@
+"""The built-in loop: read `Trainer.fit` from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from netspec.compiler import build
+from netspec.data.batches import Batches
+from netspec.data.dataset import Dataset, PartName
+from netspec.data.loading import load
+from netspec.diagnostics import Code, Diagnostic, InputError, SetupError, SpecError
+from netspec.planning import Plan
+from netspec.spec.writing import digest
+from netspec.training.interruption import Interrupted, Interruption
+from netspec.training.listening import Listener
+from netspec.training.metrics import Measures, Metric, evaluate, metrics_of
+from netspec.training.monitor import Monitor
+from netspec.training.optimization import Length, make_loss, make_optimizer, make_schedule
+from netspec.training.run import Run, load_weights
+
+REPORTS_PER_EPOCH = 10
+
+
+def train(
+    plan: Plan,
+    *,
+    device: torch.device,
+    root: Path = Path("runs"),
+    listener: Listener | None = None,
+    resume: Run | None = None,
+) -> Run:
+    """Train a plan into a new run directory below `root`, or go on with the run `resume`.
+
+    Raises SpecError (the spec, the data, or a loss that is no number), SetupError (memory, disk),
+    Interrupted (Ctrl-C or SIGTERM; what was reached is saved first).
+    """
+    if plan.spec.train is None:
+        raise SpecError.of(
+            Code.TRAIN,
+            "the spec has no `train`",
+            file=plan.spec.document.source.name,
+            remedy="add train: {epochs: …, loss: …, optimizer: …}",
+        )
+    try:
+        trainer = Trainer(plan, load(plan), device, listener or Listener())
+        if resume:
+            trainer.restore(resume)
+        run = resume or Run.create(plan, device, root)
+        trainer.fit(run)
+    except torch.OutOfMemoryError:
+        raise SetupError.of(
+            Code.ENVIRONMENT,
+            f"{device} has not enough memory for batches of {plan.spec.train.batch_size}",
+            file=plan.spec.document.source.name,
+            remedy="lower train.batch_size",
+        ) from None
+    return run
+
+
+class Trainer:
+    """One training: the objects that take part in it, and where it stands.
+
+    epoch, batch, step: how many are done, of the run, of the epoch, of the run.
+    running: the sum of this epoch's batch losses.
+    """
+
+    def __init__(
+        self, plan: Plan, dataset: Dataset, device: torch.device, listener: Listener
+    ) -> None:
+        assert plan.spec.train is not None
+        self.plan, self.spec, self.settings = plan, plan.spec, plan.spec.train
+        self.dataset, self.device, self.listener = dataset, device, listener
+        self.model = build(plan).to(device)
+        self.loss = make_loss(self.spec, self.settings.loss).to(device)
+        self.metrics = metrics_of(self.settings.metrics, self.settings.loss)
+        self.batches = Batches(
+            plan,
+            dataset.parts["train"],
+            device,
+            batch_size=self.settings.batch_size,
+            training=True,
+            shuffle=self.settings.shuffle,
+            seed=self.settings.seed,
+        )
+        self.length = self._length()
+        self.optimizer = make_optimizer(self.spec, self.settings.optimizer, self._learners())
+        self.schedule = make_schedule(
+            self.spec, self.settings.scheduler, self.optimizer, self.length
+        )
+        self.monitor = Monitor(self.spec, dataset)
+        self.epoch = self.batch = self.step = 0
+        self.seconds = 0.0
+        self.running = torch.zeros((), dtype=torch.float64, device=device)
+        self.rows: list[dict[str, Any]] = []
+        self.random: dict[str, torch.Tensor] | None = None
+
+    def fit(self, run: Run) -> None:
+        """From where it stands to the end; the state is saved after each epoch."""
+        self.run = run
+        self.listener.start(run, self.dataset, self.length)
+        run.summarize(status="running", classes=self.dataset.classes)
+        cuda = [self.device] if self.device.type == "cuda" else []
+        with (
+            torch.random.fork_rng(devices=cuda),
+            Interruption() as interruption,
+            _tensorboard(run.directory) as board,
+        ):
+            self._seed()
+            while self.epoch < self.length.epochs:
+                began = time.perf_counter()
+                complete = self._train_epoch(board, interruption)
+                self.seconds += time.perf_counter() - began
+                if complete:
+                    self._end_epoch(board)
+                if interruption.requested and self.epoch < self.length.epochs:
+                    self._interrupt()
+        self._finish()
+
+    def _train_epoch(self, board: Any, interruption: Interruption) -> bool:
+        """The rest of this epoch's batches; False where an interruption cut it short."""
+        self._train_mode()
+        total = min(len(self.batches), self.length.steps - self.step + self.batch)
+        every = max(1, total // REPORTS_PER_EPOCH)
+        recent, since = torch.zeros_like(self.running), 0
+        for batch in self.batches.epoch(self.epoch, self.batch):
+            loss = self.loss(self.model(batch.inputs), batch.targets)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if self.settings.clip_grad_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_grad_norm)
+            self.optimizer.step()
+            self.schedule.step("step")
+            self.step, self.batch, since = self.step + 1, self.batch + 1, since + 1
+            recent += loss.detach()
+            last = self.batch == total or interruption.requested
+            report = None
+            if last or self.batch % every == 0:
+                report = float(recent) / since
+                self._check(report)
+                self.running += recent
+                recent.zero_()
+                since = 0
+                board.add_scalar("loss/train", report, self.step)
+            self.listener.batch(self.epoch, self.batch, total, report)
+            if last:
+                break
+        return self.batch == total
+
+    def _end_epoch(self, board: Any) -> None:
+        row: dict[str, Any] = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": round(self.seconds, 3),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "train_loss": float(self.running) / self.batch,
+        }
+        if part := self.dataset.held_out:
+            row |= {f"{part}_{name}": value for name, value in self._measure(part).items()}
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                board.add_scalar(f"epoch/{name}", value, self.epoch)
+        self.schedule.step("epoch", row.get("validation_loss", row["train_loss"]))
+        self.rows.append(row)
+        self.run.write_metrics(self.rows)
+        if self.monitor.improved(row):
+            self.run.write_weights(self.model.state_dict(), epoch=self.epoch)
+            self.run.summarize(best_epoch=self.epoch)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.running.zero_()
+        self.run.write_state(self._state())
+        self.listener.epoch(row)
+
+    def _finish(self) -> None:
+        """Report the test part once, with the weights that are kept."""
+        test = None
+        if "test" in self.dataset.parts:
+            load_weights(self.model, self.run.weights(), str(self.run.directory))
+            test = self._measure("test")
+        self.run.summarize(status="finished", epochs=self.epoch, test=test)
+        self.listener.finish(self.run, test)
+
+    def _interrupt(self) -> None:
+        self.run.write_state(self._state())
+        if not self.rows:
+            self.run.write_weights(self.model.state_dict(), epoch=self.epoch)
+        self.run.summarize(status="interrupted", epochs=self.epoch)
+        raise Interrupted.at(str(self.run.directory))
+
+    def _measure(self, part: PartName) -> Measures:
+        return measure(
+            self.plan, self.model, self.dataset, part, self.device, self.loss, self.metrics
+        )
+
+    def _length(self) -> Length:
+        each = len(self.batches)
+        if not each:
+            raise SpecError.of(
+                Code.TRAIN,
+                f"{len(self.batches.part)} training samples make no batch of two or more",
+                file=self.spec.document.source.name,
+            )
+        if self.settings.steps is not None:
+            return Length(math.ceil(self.settings.steps / each), self.settings.steps, each)
+        assert self.settings.epochs is not None
+        return Length(self.settings.epochs, self.settings.epochs * each, each)
+
+    def _learners(self) -> list[nn.Parameter]:
+        """What the optimizer holds: what learns now, or will once it is released."""
+        held = {id(p) for p in self.model.parameters() if p.requires_grad}
+        for frozen in self.plan.freezing:
+            if frozen.until is not None:
+                held |= {id(p) for p in self.model.get_submodule(frozen.module).parameters()}
+        return [p for p in self.model.parameters() if id(p) in held]
+
+    def _train_mode(self) -> None:
+        """Training mode, but for what is frozen whole: its norms and dropouts stand still."""
+        self.model.train()
+        for frozen in self.plan.freezing:
+            module = self.model.get_submodule(frozen.module)
+            if frozen.until is not None and self.epoch >= frozen.until:
+                module.requires_grad_(True)
+            elif frozen.parameters is None:
+                module.eval()
+
+    def _check(self, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        raise SpecError(
+            [
+                Diagnostic(
+                    Code.TRAIN,
+                    f"the loss became {loss} in epoch {self.epoch}, by step {self.step}",
+                    self.spec.document.place(self.settings.optimizer.path, key=True),
+                    "lower the learning rate, or set train.clip_grad_norm; what the last whole "
+                    f"epoch reached is in {self.run.directory}",
+                )
+            ]
+        )
+
+    def _seed(self) -> None:
+        if self.random is None:
+            torch.manual_seed(self.settings.seed)
+            return
+        torch.set_rng_state(self.random["cpu"])
+        if "cuda" in self.random and self.device.type == "cuda":
+            torch.cuda.set_rng_state(self.random["cuda"], self.device)
+
+    def _state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "spec": digest(self.spec),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "running": self.running,
+            "best": self.monitor.best,
+            "random": random,
+        }
+
+    def restore(self, run: Run) -> None:
+        """Stand where the run's last state was saved. Raises InputError."""
+        state = run.state()
+        if state.get("spec") != digest(self.spec):
+            raise InputError.of(
+                Code.RUN, "its state belongs to another spec", file=str(run.directory)
+            )
+        load_weights(self.model, state["model"], str(run.directory))
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
+        self.seconds, self.monitor.best = state["seconds"], state["best"]
+        self.running = state["running"].to(self.device)
+        self.random = state["random"]
+        self.rows = run.metrics[: self.epoch]
+
+
+def measure(
+    plan: Plan,
+    model: nn.Module,
+    dataset: Dataset,
+    part: PartName,
+    device: torch.device,
+    loss: nn.Module,
+    metrics: dict[str, Metric],
+) -> Measures:
+    """Loss and metrics of a model on one part, in evaluation mode."""
+    assert plan.spec.train is not None
+    size = plan.spec.train.batch_size
+    batches = Batches(plan, dataset.parts[part], device, batch_size=size)
+    model.eval()
+    return evaluate(model, batches.epoch(0), loss, metrics)
+
+
+def _tensorboard(directory: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tensorboard's own, of its imports
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(directory))

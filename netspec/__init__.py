@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from netspec.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from netspec.api import build as build
     from netspec.api import export_onnx as export_onnx
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from netspec.spec.model import Spec as Spec
     from netspec.training.run import Run as Run
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Diagnostic": "netspec.diagnostics",

@@ -121,13 +121,14 @@ class Expr:
 
 
 Dim = int | Expr
+MAX_TERMS = 100
 Shape = tuple[Dim, ...]
 
 
 MAX_TERMS = 500
 
 
-def _terms(dim: Dim) -> Iterable[tuple[Monomial, int]]:
+def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
     return dim.terms if isinstance(dim, Expr) else (((), dim),)
 
 

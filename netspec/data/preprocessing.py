@@ -54,7 +54,10 @@ class CenterCrop(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         top = _half(x.shape[-2] - self.height)
         left = _half(x.shape[-1] - self.width)
-        return x[..., top : top + self.height, left : left + self.width]
+        # Indices, not a slice: the exporter cannot know the size of a slice with a moving start.
+        rows = torch.arange(self.height, device=x.device) + top
+        columns = torch.arange(self.width, device=x.device) + left
+        return x.index_select(-2, rows).index_select(-1, columns)
 
 
 def _half(margin: int) -> int:

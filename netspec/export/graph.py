@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import onnx
@@ -17,8 +18,6 @@ from netspec.data.preprocessing import Preprocessing
 from netspec.diagnostics import Code, SpecError
 from netspec.planning import Plan
 from netspec.shapes import Dim, Expr, Shape, at, name
-
-LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
 class Deployed(nn.Module):
@@ -139,14 +138,12 @@ def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's chatter is not the user's."""
-    loggers = [logging.getLogger(each) for each in LOGGERS]
-    levels = [logger.level for logger in loggers]
+    before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        logging.disable(logging.CRITICAL)
         try:
-            yield
+            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(before)

@@ -10,7 +10,6 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-import netspec
 from netspec import files
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
@@ -18,10 +17,11 @@ from netspec.diagnostics import Code, SpecError
 from netspec.export.graph import Deployed, convert, deployed, example, input_shape, takes_images
 from netspec.planning import Plan
 from netspec.runtime import Session, integrity, metadata
-from netspec.runtime.metadata import Input, Metadata, Output, Task, Tolerance, Vector
+from netspec.runtime.metadata import Activation, Input, Metadata, Output, Task, Tolerance, Vector
 from netspec.runtime.verification import agree, distance
 from netspec.shapes import Expr
 from netspec.spec.writing import resolved, to_yaml
+from netspec.version import VERSION
 
 BATCHES = (1, 2, 7)
 # Bilinear resizing differs by up to 2.5e-5 between the engines; fused batch norms by less.
@@ -99,7 +99,7 @@ def _metadata(plan: Plan, module: Deployed, classes: tuple[str, ...] | None) -> 
     if task != "classes" or classes is None or len(classes) != plan.output.shape[0]:
         classes = None
     return Metadata(
-        version=netspec.__version__,
+        version=VERSION,
         name=plan.name,
         spec=to_yaml(resolved(plan.spec, paths=False)),
         digest=plan.digest,
@@ -108,7 +108,7 @@ def _metadata(plan: Plan, module: Deployed, classes: tuple[str, ...] | None) -> 
             "images" if images else "tensor", shape, "uint8" if images else plan.input.dtype
         ),
         least={name: plan.least.get(name, 1) for name in sorted(names)},
-        output=Output(plan.spec.onnx.output, task, plan.output.shape),
+        output=Output(_activation(plan), task, plan.output.shape),
         vectors=tuple(Vector(each.numpy(), _run(module, each)) for each in samples),
         tolerance=TOLERANCE,
     )
@@ -123,3 +123,11 @@ def _task(plan: Plan) -> Task:
     if LOSSES[train.loss.type].wants == "classes":
         return "classes"
     return "binary" if train.loss.type.startswith("BCE") else "values"
+
+
+def _activation(plan: Plan) -> Activation:
+    """What the graph's outputs have gone through; a network for BCELoss ends in probabilities."""
+    train = plan.spec.train
+    if plan.spec.onnx.output == "none" and train is not None and train.loss.type == "BCELoss":
+        return "sigmoid"
+    return plan.spec.onnx.output

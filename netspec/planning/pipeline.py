@@ -23,6 +23,14 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
     assert spec.data is not None and spec.input is not None
     data, source = spec.data, SOURCES[spec.data.source.type]
     named = complete(source, data.source)
+    if data.split.validation + data.split.test >= 1:
+        findings.add(
+            Code.DATA,
+            f"validation {data.split.validation:g} and test {data.split.test:g} "
+            "leave nothing to train on",
+            ("data", "split"),
+            key=True,
+        )
     stages = {"augment": data.augment, "evaluate": data.evaluate, "preprocess": data.preprocess}
     steps = {
         stage: tuple(complete(TRANSFORMS[step.type], step) for step in written)

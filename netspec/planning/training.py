@@ -41,12 +41,21 @@ def check_target(named: Named, output: Tensor, target: Target) -> None:
     loss = LOSSES[named.type]
     if output.dtype != "float32":
         raise Refusal(f"the network ends in {output}, and a loss needs floats")
+    if not output.shape:
+        raise Refusal(
+            "each sample's output is a single number without a dimension",
+            "keep one, for example with `keepdim: true` in Mean: targets have the shape [1]",
+        )
     for param in loss.tensors:
-        written = named.args.get(param)
-        if written is not None and len(written) not in (1, output.shape[0]):
+        # Class weights are one for each class; others broadcast along the last dimension.
+        size, what = (
+            (output.shape[0], "classes") if loss.wants == "classes" else (output.shape[-1], "values")
+        )
+        count = len(named.args.get(param) or ())
+        if count and count != size and (count > 1 or loss.wants == "classes"):
             raise Refusal(
-                f"{param} has {len(written)} values, but the output {output} has "
-                f"{output.shape[0]} classes",
+                f"{param} has {count} value{'s' * (count > 1)}, but the output {output} has "
+                f"{size} {what}",
                 param=param,
             )
     if loss.wants == "classes":
@@ -100,7 +109,7 @@ def _check_metric(named: Named, loss: Loss, target: Target) -> None:
 
 def check_export(plan: Plan, findings: Findings) -> None:
     """`softmax` needs classes to share the probability."""
-    if plan.spec.onnx.output == "softmax" and plan.output.shape[0] == 1:
+    if plan.spec.onnx.output == "softmax" and plan.output.shape[:1] in ((), (1,)):
         findings.add(
             Code.EXPORT,
             f"softmax over the one output {plan.output} is always 1",

@@ -189,8 +189,7 @@ def _replace(at: Node, steps: Path_, new: Node, key: str, done: Path_ = ()) -> N
     below = children.get(step) or Node(None, new.mark, new.source)
     children[step] = _replace(below, steps[1:], new, key, (*done, step))
     value = {name: child.value for name, child in children.items()}
-    keys = {step: new.mark, **at.keys}
-    return Node(value, at.mark, at.source, at.size, at.depth, keys, children)
+    return Node(value, at.mark, at.source, at.size, at.depth, at.keys, children)
 
 
 def scalar(text: str) -> Any:
@@ -243,8 +242,7 @@ class _Builder:
             where = (mark.line, mark.column, mark.line, mark.column) if mark else (0, 0, 0, 0)
             raise _error(self.source, where, Code.YAML, *_yaml_problem(error)) from None
         except yaml.YAMLError as error:
-            position = getattr(error, "position", 0) or 0
-            before = self.source.text[:position]
+            before = self._before(getattr(error, "position", 0) or 0)
             line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
             raise _error(
                 self.source,
@@ -252,9 +250,19 @@ class _Builder:
                 Code.YAML,
                 f"not YAML: {getattr(error, 'reason', error)}",
             ) from None
+        except UnicodeEncodeError as error:
+            raise _error(
+                self.source, (0, 0, 0, 0), Code.YAML, f"not Unicode text: {error.reason}"
+            ) from None
         if self.root is None:
             raise _error(self.source, (0, 0, 0, 0), Code.YAML, "the file is empty")
         return self.root
+
+    def _before(self, position: int) -> str:
+        """The text before a reader's error; libyaml counts bytes."""
+        if Loader is yaml.SafeLoader:
+            return self.source.text[:position]
+        return self.source.text.encode()[:position].decode(errors="ignore")
 
     def _take(self, event: yaml.Event) -> None:
         mark = _mark(event)

@@ -17,12 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-import netspec
 from netspec import files
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.planning import Plan, plan
 from netspec.spec.loading import load
 from netspec.spec.writing import digest, resolved, to_yaml
+from netspec.version import VERSION
 
 Status = Literal["running", "interrupted", "finished"]
 
@@ -188,7 +188,7 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 def _environment(made: Plan, device: torch.device) -> dict[str, Any]:
     return {
-        "netspec": netspec.__version__,
+        "netspec": VERSION,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

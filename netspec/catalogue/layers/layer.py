@@ -196,5 +196,5 @@ def _towards(ranks: list[int], found: int) -> str | None:
     if ranks == [1] or (max(ranks) <= 2 and found >= 3):
         return "add `- Flatten` before it"
     if found == 1 and min(ranks) > 1:
-        return "a Flatten before it already removed the dimensions it needs"
+        return "the dimensions it needs are gone: is a Flatten before it too early?"
     return None

@@ -1,0 +1,231 @@
+"""What a model file says about itself: one JSON text in the ONNX metadata property KEY.
+
+Reading is of untrusted text: sizes are bounded, types checked, and whatever is wrong is one
+InputError. Writing reads back what it wrote, so that no file is exported that cannot be opened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, cast
+
+import numpy.typing as npt
+
+from netspec.diagnostics import Code, InputError
+from netspec.runtime import arrays
+from netspec.runtime.fields import MAX_DIMENSIONS, Fields, text
+from netspec.shapes import Expr, Shape
+
+KEY = "netspec"
+MAX_TEXT = 1 << 25
+MAX_NAMES = 1_000_000
+MAX_VECTORS = 64
+MAX_VECTOR_BYTES = 1 << 28  # all vectors together, unpacked
+
+Kind = Literal["images", "tensor"]
+Activation = Literal["none", "softmax", "sigmoid"]
+Task = Literal["classes", "binary", "values"]
+Array = npt.NDArray[Any]
+
+_DTYPES = ("uint8", "float32", "int64")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the graph takes: `shape` is one sample's, without the batch.
+
+    Images are uint8 [height, width, channels]. Each dimension is a number or grows with one name
+    (`H`, `4*H`); an image's channels are a number.
+    """
+
+    kind: Kind
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the graph gives for one sample: `activation` is what it has applied already."""
+
+    activation: Activation
+    task: Task
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vector:
+    """A batch for the graph and what it gave when the file was exported."""
+
+    input: Array
+    output: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """`|found - expected| <= atol + rtol * |expected|`, element by element."""
+
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metadata:
+    """A model file's own account: `spec` is the resolved spec as YAML, `digest` the model digest
+    (SHA-256, hex), `least` the least value of each name in the input's shape."""
+
+    version: str
+    name: str
+    spec: str
+    digest: str
+    classes: tuple[str, ...] | None
+    input: Input
+    least: Mapping[str, int]
+    output: Output
+    vectors: tuple[Vector, ...]
+    tolerance: Tolerance
+
+    def encode(self) -> str:
+        """The JSON text. Raises InputError where `decode` would refuse it."""
+        text = json.dumps(
+            {
+                "version": self.version,
+                "name": self.name,
+                "spec": self.spec,
+                "digest": self.digest,
+                "classes": self.classes,
+                "input": {
+                    "kind": self.input.kind,
+                    "shape": _plain(self.input.shape),
+                    "dtype": self.input.dtype,
+                },
+                "least": dict(self.least),
+                "output": {
+                    "activation": self.output.activation,
+                    "task": self.output.task,
+                    "shape": _plain(self.output.shape),
+                },
+                "vectors": [
+                    {"input": _packed(v.input), "output": _packed(v.output)} for v in self.vectors
+                ],
+                "tolerance": {"rtol": self.tolerance.rtol, "atol": self.tolerance.atol},
+            },
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        decode(text)
+        return text
+
+
+def decode(text: str, file: str = "model") -> Metadata:
+    """The account that `text` gives; keys it knows nothing of are passed over.
+
+    Raises InputError (code MODEL), naming `file`, where anything is missing or wrong.
+    """
+    try:
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"it has more than {MAX_TEXT} characters")
+        return _metadata(json.loads(text, parse_constant=_refuse))
+    except RecursionError:
+        why = "it nests too deeply"
+    except ValueError as error:
+        why = str(error)
+    raise InputError.of(
+        Code.MODEL,
+        f"the model's metadata is wrong: {why}",
+        file=file,
+        remedy="export the model again, with a netspec of this version",
+    ) from None
+
+
+def _metadata(found: object) -> Metadata:
+    fields = Fields(found, "it")
+    taken = fields.inner("input")
+    given = fields.inner("output")
+    bounds = fields.inner("tolerance")
+    classes = None
+    if fields.get("classes") is not None:
+        classes = tuple(text(each, "a class name") for each in fields.items("classes", MAX_NAMES))
+    input = Input(
+        kind=cast(Kind, taken.one_of("kind", ("images", "tensor"))),
+        shape=taken.shape("shape"),
+        dtype=taken.one_of("dtype", _DTYPES),
+    )
+    names = _check(input)
+    least = fields.inner("least")
+    output = Output(
+        activation=cast(Activation, given.one_of("activation", ("none", "softmax", "sigmoid"))),
+        task=cast(Task, given.one_of("task", ("classes", "binary", "values"))),
+        shape=given.shape("shape"),
+    )
+    if output.task == "classes":
+        if not output.shape:
+            raise ValueError("'output.shape' lacks the classes' dimension")
+        if classes is not None and output.shape[0] != len(classes):
+            raise ValueError(f"'classes' has {len(classes)} names for {output.shape[0]} outputs")
+    spec = fields.want("spec", str, "a text")
+    spec.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+    if re.fullmatch("[0-9a-f]{64}", fields.text("digest")) is None:
+        raise ValueError("'digest' is no SHA-256 in hexadecimal")
+    return Metadata(
+        version=fields.text("version"),
+        name=fields.text("name"),
+        spec=spec,
+        digest=fields.text("digest"),
+        classes=classes,
+        input=input,
+        least={name: least.whole(name) for name in sorted(names)},
+        output=output,
+        vectors=tuple(_vectors(fields.items("vectors", MAX_VECTORS))),
+        tolerance=Tolerance(bounds.number("rtol"), bounds.number("atol")),
+    )
+
+
+def _vectors(found: list[object]) -> Iterator[Vector]:
+    left = MAX_VECTOR_BYTES
+    for each in found:
+        pair = []
+        for side in ("input", "output"):
+            packed = Fields(each, "a vector").inner(side)
+            dtype = packed.one_of("dtype", arrays.DTYPES)
+            shape = packed.items("shape", MAX_DIMENSIONS)
+            if not all(type(size) is int and 0 <= size <= MAX_VECTOR_BYTES for size in shape):
+                raise ValueError("a vector's shape is no list of sizes")
+            sizes = cast(list[int], shape)
+            pair.append(arrays.unpack(dtype, sizes, packed.want("data", str, "a text"), left))
+            left -= pair[-1].nbytes
+        yield Vector(*pair)
+
+
+def _check(input: Input) -> frozenset[str]:
+    """The names in the input's shape; ValueError where sizes could not be told from it."""
+    names: set[str] = set()
+    for dim in input.shape:
+        if isinstance(dim, Expr):
+            if len(dim.names) != 1 or not dim.monotone:
+                raise ValueError(f"'{dim}' in 'input.shape' grows with no one name")
+            names |= dim.names
+        elif dim < 1:
+            raise ValueError(f"{dim} in 'input.shape' is no size")
+    pixels = input.dtype == "uint8" and len(input.shape) == 3 and isinstance(input.shape[2], int)
+    if input.kind == "images" and not pixels:
+        raise ValueError("images are uint8 [height, width, channels]")
+    return frozenset(names)
+
+
+def _packed(array: Array) -> dict[str, object]:
+    return {
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "data": arrays.pack(array),
+    }
+
+
+def _plain(shape: Shape) -> list[int | str]:
+    return [dim if isinstance(dim, int) else str(dim) for dim in shape]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")

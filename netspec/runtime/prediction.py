@@ -1,0 +1,111 @@
+"""From a model's outputs to what they say: class names with probabilities, or values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netspec.runtime import samples
+from netspec.runtime.metadata import Metadata
+from netspec.runtime.session import Session
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a model says of one input: either `top`, the likeliest first, or `values`.
+
+    `values` are the outputs as they are (task `values`), the probability at each place (`binary`
+    without names), or the likeliest class's index at each place (`classes` with more dimensions
+    than one, such as a segmentation).
+    """
+
+    label: str
+    top: tuple[tuple[str, float], ...] | None = None
+    values: Array | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; what is not finite is null, which JSON can say."""
+        if self.top is not None:
+            top = [{"class": name, "probability": _finite(p)} for name, p in self.top]
+            return {"input": self.label, "top": top}
+        return {"input": self.label, "values": _finite(np.asarray(self.values).tolist())}
+
+
+def gather(
+    session: Session, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+) -> Iterator[samples.Sample]:
+    """(label, array) of every sample in these files and folders, files read as they come.
+
+    Raises InputError: at once for a path that is missing, later for a file that is wrong.
+    """
+    return samples.read(session.metadata, paths)
+
+
+def predictions(
+    session: Session, inputs: Iterable[samples.Sample], top: int = 5
+) -> Iterator[Prediction]:
+    """A prediction for each (label, array), in order, with the `top` likeliest classes."""
+    labels: list[str] = []
+
+    def unlabelled() -> Iterator[Array]:
+        for label, sample in inputs:
+            labels.append(label)
+            yield sample
+
+    for index, output in enumerate(session.outputs(unlabelled())):
+        yield interpret(session.metadata, labels[index], output, top)
+
+
+def interpret(metadata: Metadata, label: str, output: Array, top: int = 5) -> Prediction:
+    """What `output`, one sample's, says; softmax or sigmoid applied where the graph applied none.
+
+    A `binary` output of one number, with two class names, is the second one's probability.
+    """
+    task, names = metadata.output.task, metadata.classes
+    if task == "values":
+        return Prediction(label, values=output)
+    scores = output.astype(np.float64)
+    if task == "classes":
+        if scores.ndim > 1:  # classes first, as in torch
+            return Prediction(label, values=scores.argmax(axis=0))
+        if metadata.output.activation == "none":
+            scores = softmax(scores)
+        if names is None:
+            names = tuple(map(str, range(len(scores))))
+    else:
+        if metadata.output.activation == "none":
+            scores = sigmoid(scores)
+        if names is not None and len(names) == 2 and scores.shape == (1,):
+            scores = np.array([1 - scores[0], scores[0]])
+    if names is None or scores.shape != (len(names),):
+        return Prediction(label, values=scores)
+    order = np.argsort(-scores, kind="stable")[: max(top, 1)]
+    return Prediction(label, top=tuple((names[i], float(scores[i])) for i in order))
+
+
+def softmax(scores: Array) -> Array:
+    """exp(s) / sum exp(s) over the first dimension, without overflow."""
+    with np.errstate(invalid="ignore"):  # infinite scores give NaN, unsaid
+        raised = np.exp(scores - scores.max(axis=0, keepdims=True))
+    shares: Array = raised / raised.sum(axis=0, keepdims=True)
+    return shares
+
+
+def sigmoid(scores: Array) -> Array:
+    """1 / (1 + exp(-s)), without overflow."""
+    small = np.exp(-np.abs(scores))
+    shares: Array = np.where(scores >= 0, 1, small) / (1 + small)
+    return shares
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

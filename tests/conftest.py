@@ -1,0 +1,15 @@
+"""Options of the suite."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--draws", type=int, default=60, help="random cases for each layer in the soundness tests"
+    )
+
+
+@pytest.fixture(scope="session")
+def draws(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--draws")
+    return found

@@ -1,0 +1,121 @@
+"""Small real model files, sealed as the exporter seals them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from netspec.runtime import integrity, metadata
+from netspec.runtime.metadata import Input, Metadata, Output, Tolerance, Vector
+from netspec.shapes import Shape, parse
+
+NAMES = ("blank", "left", "right")
+WEIGHTS = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+
+
+def account(shape: Shape = (4, 5, 3), **changes: Any) -> Metadata:
+    """Metadata of an image classifier with three classes."""
+    return replace(
+        Metadata(
+            version="0.1.0",
+            name="small",
+            spec="netspec: 1\n",
+            digest="ab" * 32,
+            classes=NAMES,
+            input=Input("images", shape, "uint8"),
+            least={name: 1 for dim in shape if not isinstance(dim, int) for name in dim.names},
+            output=Output("none", "classes", (3,)),
+            vectors=(),
+            tolerance=Tolerance(1e-4, 1e-5),
+        ),
+        **changes,
+    )
+
+
+def expected(batch: np.ndarray) -> np.ndarray:
+    """What the image graph gives for uint8 [N, H, W, 3]: scores [N, 3]."""
+    means = (batch.astype(np.float32) / 255).mean(axis=(1, 2))
+    return means @ WEIGHTS
+
+
+def image_graph(shape: Shape) -> onnx.GraphProto:
+    """uint8 [N, H, W, 3] → the channels' means → scores [N, 3]."""
+    axes = ["batch", *(d if isinstance(d, int) else str(d) for d in shape)]
+    return helper.make_graph(
+        [
+            helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["floats", "scale"], ["scaled"]),
+            helper.make_node("ReduceMean", ["scaled", "axes"], ["means"], keepdims=0),
+            helper.make_node("MatMul", ["means", "weights"], ["scores"]),
+        ],
+        "small",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, axes)],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 3])],
+        [
+            numpy_helper.from_array(np.float32(255), "scale"),
+            numpy_helper.from_array(np.array([1, 2]), "axes"),
+            numpy_helper.from_array(WEIGHTS, "weights"),
+        ],
+    )
+
+
+def step_graph(operator: str, shape: list[int | str], dtype: int) -> onnx.GraphProto:
+    """One operator from `x` to `y`, float32 [N, *shape] out."""
+    return helper.make_graph(
+        [helper.make_node(operator, ["x"], ["y"], **({"to": 1} if operator == "Cast" else {}))],
+        "step",
+        [helper.make_tensor_value_info("x", dtype, ["batch", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", *shape])],
+    )
+
+
+def content(graph: onnx.GraphProto, text: str, seal: bool = True) -> bytes:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, {metadata.KEY: text, integrity.SEAL_KEY: integrity.PLACEHOLDER})
+    found: bytes = model.SerializeToString()
+    return integrity.seal(found) if seal else found
+
+
+def image_model(path: Path, shape: Shape = (4, 5, 3), **changes: Any) -> Path:
+    path.write_bytes(content(image_graph(shape), account(shape, **changes).encode()))
+    return path
+
+
+def sized(*dims: int | str) -> Shape:
+    return tuple(parse(dim) if isinstance(dim, str) else dim for dim in dims)
+
+
+def values_model(
+    path: Path,
+    operator: str = "Neg",
+    shape: tuple[int | str, ...] = (3,),
+    dtype: str = "float32",
+    **changes: Any,
+) -> Path:
+    """float32 [N, *shape] → the operator's result, task `values`."""
+    kind = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}[dtype]
+    whole = sized(*shape)
+    changes = {
+        "classes": None,
+        "input": Input("tensor", whole, dtype),
+        "output": Output("none", "values", whole),
+        **changes,
+    }
+    text = account(whole, **changes).encode()
+    path.write_bytes(content(step_graph(operator, list(shape), kind), text))
+    return path
+
+
+def pixels(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def vectors(count: int, of: Callable[[np.ndarray], np.ndarray], *shape: int) -> tuple[Vector, ...]:
+    batches = [pixels(*shape, seed=seed) for seed in range(count)]
+    return tuple(Vector(batch, of(batch)) for batch in batches)

@@ -1,0 +1,198 @@
+"""The account comes back as it was written; whatever is wrong is one InputError."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec.diagnostics import Code, InputError
+from netspec.runtime.metadata import Input, Metadata, Output, Vector, decode
+from tests.runtime import models
+
+SHAPE = models.sized("4*H", "W", 3)
+
+
+def whole(**changes: Any) -> Metadata:
+    vectors = tuple(
+        Vector(models.pixels(2, 8, 6, 3, seed=n), np.array([[n, np.nan, np.inf]], np.float32))
+        for n in range(2)
+    )
+    return models.account(SHAPE, **{"vectors": vectors, "least": {"H": 2, "W": 5}, **changes})
+
+
+def refused(text: str) -> str:
+    start = time.perf_counter()
+    with pytest.raises(InputError) as caught:
+        decode(text, "m.onnx")
+    assert time.perf_counter() - start < 2
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.place.file) == (Code.MODEL, "m.onnx")
+    return found.message
+
+
+def test_round_trip() -> None:
+    wanted = whole()
+    text = wanted.encode()
+    found = decode(text)
+    assert found.encode() == text
+    assert found.input == wanted.input
+    assert found.output == wanted.output
+    assert found.classes == wanted.classes
+    assert found.least == wanted.least
+    assert found.tolerance == wanted.tolerance
+    for mine, theirs in zip(found.vectors, wanted.vectors, strict=True):
+        for a, b in ((mine.input, theirs.input), (mine.output, theirs.output)):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+    assert json.loads(text)["input"]["shape"] == ["4*H", "W", 3]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "int64", ">f4", ">i8"])
+def test_vectors_of_every_dtype_and_layout(dtype: str) -> None:
+    array = np.arange(12).reshape(3, 4).astype(dtype).T
+    found = decode(whole(vectors=(Vector(array, array[:0]),)).encode()).vectors[0]
+    np.testing.assert_array_equal(found.input, array)
+    assert found.output.shape == (0, 3)
+
+
+def test_what_is_new_is_passed_over() -> None:
+    text = json.loads(whole().encode())
+    text["future"] = {"a": 1}
+    assert decode(json.dumps(text)).name == "small"
+
+
+def changed(path: str, value: object) -> str:
+    text = json.loads(whole().encode())
+    *above, last = path.split(".")
+    at = text
+    for key in above:
+        at = at[int(key) if isinstance(at, list) else key]
+    at[int(last) if isinstance(at, list) else last] = value
+    return json.dumps(text)
+
+
+WRONG = [
+    ("version", 1),
+    ("name", None),
+    ("name", "\x1b[2J"),
+    ("name", "n" * 1001),
+    ("name", "\ud800"),
+    ("spec", ["a"]),
+    ("spec", "\ud800"),
+    ("digest", "x" * 64),
+    ("classes", "abc"),
+    ("classes", ["a", 1, "c"]),
+    ("classes", ["a", "b"]),
+    ("classes", ["a", "b", "c\n"]),
+    ("input", []),
+    ("input.kind", "sound"),
+    ("input.kind", ["images"]),
+    ("input.dtype", "object"),
+    ("input.dtype", "float32"),
+    ("input.shape", 3),
+    ("input.shape", [4, 4]),
+    ("input.shape", [4, 4, "C"]),
+    ("input.shape", [4, 4, 0]),
+    ("input.shape", [4, -4, 3]),
+    ("input.shape", [4, True, 3]),
+    ("input.shape", [4, 4.0, 3]),
+    ("input.shape", [4, 1 << 70, 3]),
+    ("input.shape", ["__import__('os')", 4, 3]),
+    ("input.shape", ["H*W", "W", 3]),
+    ("input.shape", ["8 - H", "W", 3]),
+    ("input.shape", ["H", "W", 3] * 9),
+    ("input.shape", ["(" * 199, 4, 3]),
+    ("input.shape", ["*".join(f"(a{n} + b{n})" for n in range(16)), 4, 3]),
+    ("input.shape", ["*".join(["(a+b+c)"] * 25), 4, 3]),
+    ("input.shape", ["H//0", 4, 3]),
+    ("input.shape", ["H" * 201, 4, 3]),
+    ("least", {}),
+    ("least.H", 0),
+    ("least.H", "1"),
+    ("least.H", True),
+    ("output.activation", "relu"),
+    ("output.task", None),
+    ("output.shape", []),
+    ("output.shape", ["9**9**9"]),
+    ("tolerance.rtol", -1),
+    ("tolerance.atol", "0"),
+    ("tolerance.atol", 1e9),
+    ("tolerance.atol", True),
+    ("vectors", {}),
+    ("vectors", [[]]),
+    ("vectors", [{}] * 65),
+    ("vectors.0.input", None),
+    ("vectors.0.input.dtype", "object"),
+    ("vectors.0.input.dtype", "O"),
+    ("vectors.0.input.shape", [2, 8, 6]),
+    ("vectors.0.input.shape", [-2, -8, 6, 3]),
+    ("vectors.0.input.shape", [2.0, 8, 6, 3]),
+    ("vectors.0.input.shape", [1 << 20, 1 << 20]),
+    ("vectors.0.input.shape", [1 << 60]),
+    ("vectors.0.input.shape", [1] * 17),
+    ("vectors.0.input.data", "!!"),
+    ("vectors.0.input.data", "é"),
+    ("vectors.0.input.data", base64.b64encode(b"no zlib").decode()),
+    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(300))).decode()),
+    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(288))[:-4]).decode()),
+    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(288)) + b"x").decode()),
+    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(1 << 26))).decode()),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda value: str(value)[:40])
+def test_wrong(path: str, value: object) -> None:
+    assert "metadata is wrong" in refused(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", "{", "[" * 100_000, '{"version": NaN}', "9" * 5000, "\0"],
+    ids=lambda text: text[:10],
+)
+def test_what_is_no_account(text: str) -> None:
+    refused(text)
+
+
+def test_every_key_is_needed() -> None:
+    def drop(at: Any, path: tuple[Any, ...] = ()) -> Any:
+        items = at.items() if isinstance(at, dict) else enumerate(at)
+        for key, value in list(items):
+            if isinstance(at, dict):
+                del at[key]
+                yield (*path, key), json.dumps(text)
+                at[key] = value
+            if isinstance(value, dict | list):
+                yield from drop(value, (*path, key))
+
+    text = json.loads(whole().encode())
+    dropped = 0
+    for path, without in drop(text):
+        assert f"'{path[-1]}'" in refused(without)
+        dropped += 1
+    assert dropped > 25
+
+
+def test_vectors_share_one_budget() -> None:
+    big = base64.b64encode(zlib.compress(bytes(1 << 27), 9)).decode()
+    packed = {"dtype": "uint8", "shape": [1 << 27], "data": big}
+    assert "too large" in refused(changed("vectors", [{"input": packed, "output": packed}] * 2))
+
+
+def test_encode_refuses_what_decode_would() -> None:
+    with pytest.raises(InputError):
+        whole(classes=("a", "b", "line\nbreak")).encode()
+    with pytest.raises(InputError):
+        whole(input=Input("images", (4, 5, 3), "float32")).encode()
+
+
+def test_long_output_dimensions_are_read() -> None:
+    shape = models.sized("64*((4*H + 3)//4)*((W + 3)//4)")
+    found = decode(whole(classes=None, output=Output("none", "values", shape)).encode())
+    assert found.output.shape == shape

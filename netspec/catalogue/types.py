@@ -88,6 +88,8 @@ class Integer:
 
     @property
     def expected(self) -> str:
+        if self.minimum is not None and self.minimum == self.maximum:
+            return str(self.minimum)
         return "an integer" + _range(self.minimum, self.maximum)
 
     def accepts(self, value: object) -> bool:
@@ -248,7 +250,7 @@ class Either:
     def core(self) -> JsonSchema:
         others = [kind for kind in self.kinds if not isinstance(kind, Null)]
         cores = [kind.core() for kind in self.kinds]
-        if len(others) == 1 and "type" not in others[0].core():
+        if len(others) == 1 < len(self.kinds) and "type" not in others[0].core():
             return {"if": {"type": "null"}, "else": schema_of(others[0])}
         merged: JsonSchema = {"type": []}
         for core in cores:
@@ -268,6 +270,11 @@ class PerDimension(Either):
 
     def __init__(self, item: Type, rank: int) -> None:
         super().__init__(item, ListOf(item, rank, rank))
+        self.item, self.rank = item, rank
+
+    @property
+    def expected(self) -> str:
+        return f"{self.item.expected}, or a list of {self.rank}"
 
 
 def spread(value: Any, rank: int) -> tuple[Any, ...]:

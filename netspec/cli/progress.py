@@ -15,6 +15,7 @@ from netspec.training.optimization import Length
 from netspec.training.run import Run
 
 SHARES = ("accuracy", "top_k")
+BATCHES_PER_LINE = 100
 
 
 class Reporter(Listener):
@@ -24,6 +25,7 @@ class Reporter(Listener):
         self.console, self.device = console, device
         self.bar: Progress | None = None
         self.epochs = 0
+        self.said = 0  # the batch of this epoch's last line
 
     def start(self, run: Run, dataset: Dataset, length: Length) -> None:
         parts = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
@@ -48,10 +50,12 @@ class Reporter(Listener):
         if self.bar is not None:
             shown = {} if loss is None else {"loss": f"loss {loss:.4g}"}
             self.bar.update(self.task, description=title, completed=done, total=total, **shown)
-        elif loss is not None:
+        elif loss is not None and done - self.said >= BATCHES_PER_LINE and done < total:
             self._say(f"{title}  batch {done}/{total}  loss {loss:.4g}")
+            self.said = done
 
     def epoch(self, row: dict[str, Any]) -> None:
+        self.said = 0
         parts = [f"epoch {row['epoch'] + 1}/{self.epochs}", f"{row['seconds']:.1f} s"]
         parts += [
             shown(name, value)

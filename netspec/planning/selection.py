@@ -84,7 +84,13 @@ def _check_rank(initializer: Named, key: str, shape: tuple[int, ...], findings: 
     entry = INITIALIZERS[initializer.type]
     least, most = entry.least_rank, entry.most_rank
     if not least <= len(shape) <= most:
-        wanted = f"{least}" if least == most else f"{least} to {most}" if most < 9 else f"{least} or more"
+        wanted = (
+            f"{least}"
+            if least == most
+            else f"{least} to {most}"
+            if most < 9
+            else f"{least} or more"
+        )
         findings.add(
             Code.INIT,
             f"{initializer.type} cannot fill {key}: it has {len(shape)} dimension"

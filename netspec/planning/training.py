@@ -49,7 +49,9 @@ def check_target(named: Named, output: Tensor, target: Target) -> None:
     for param in loss.tensors:
         # Class weights are one for each class; others broadcast along the last dimension.
         size, what = (
-            (output.shape[0], "classes") if loss.wants == "classes" else (output.shape[-1], "values")
+            (output.shape[0], "classes")
+            if loss.wants == "classes"
+            else (output.shape[-1], "values")
         )
         count = len(named.args.get(param) or ())
         if count and count != size and (count > 1 or loss.wants == "classes"):

@@ -120,7 +120,10 @@ class Expansion:
             )
         else:
             binder.report(
-                Code.ENTRY, "the entry names no layer", path, f"{BESIDE} stand beside a layer's name"
+                Code.ENTRY,
+                "the entry names no layer",
+                path,
+                f"{BESIDE} stand beside a layer's name",
             )
 
     def _repeat(self, item: dict[str, Any], path: Path_, binder: Binder) -> Iterator[Entry]:

@@ -1,0 +1,84 @@
+"""The catalogue as Markdown: what a spec may name, with every parameter.
+
+python -m netspec.catalogue.reference docs/catalogue.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from netspec.catalogue import sections
+from netspec.catalogue.component import Component, Param
+from netspec.catalogue.layers import FAMILIES
+from netspec.catalogue.layers.layer import Layer
+from netspec.catalogue.layers.structure import REPEAT
+from netspec.catalogue.types import show
+
+HEAD = """\
+<!-- Written by `make generate` from netspec/catalogue; a test proves it current. -->
+
+# What a spec may name
+
+Names and parameters are torch's and torchvision's own. A parameter without a default is required,
+unless it is *inferred* from the shape that reaches the layer.
+"""
+
+
+def reference_text() -> str:
+    """The page docs/catalogue.md."""
+    parts = [HEAD, "## Layers\n"]
+    for title, family in FAMILIES.items():
+        entries = [*family.LAYERS, *([REPEAT] if title == "Structure" else [])]
+        parts += [f"### {title}\n", _table(entries)]
+    for kind in sections.KINDS:
+        title = {"initializer": "Initializers", "loss": "Losses"}.get(
+            kind.kind, f"{kind.kind.title()}s"
+        )
+        parts += [f"## {title}\n", _table(kind.entries.values())]
+    parts += ["## Sections\n", _table(_SECTIONS)]
+    return "\n".join(parts)
+
+
+_SECTIONS = (
+    sections.INPUT,
+    sections.DATA,
+    sections.SPLIT,
+    sections.TRAIN,
+    sections.CHECKPOINT,
+    sections.ONNX,
+    sections.EXPECT,
+)
+
+
+def _table(entries: Iterable[Component]) -> str:
+    rows = ["| name | parameters | |", "| --- | --- | --- |"]
+    rows += [f"| `{entry.name}` | {_params(entry)} | {_remarks(entry)} |" for entry in entries]
+    return "\n".join(rows) + "\n"
+
+
+def _params(entry: Component) -> str:
+    return "<br>".join(f"`{_signature(param, entry)}` {_meaning(param)}" for param in entry.params)
+
+
+def _signature(param: Param, entry: Component) -> str:
+    if isinstance(entry, Layer) and param.name in entry.inferred:
+        return f"{param.name}: inferred"
+    return param.name if param.required else f"{param.name}: {show(param.default)}"
+
+
+def _meaning(param: Param) -> str:
+    doc = f"; {param.doc}" if param.doc and not param.doc.startswith("inferred") else ""
+    return f"{param.type.expected}{doc}".replace("|", "\\|")
+
+
+def _remarks(entry: Component) -> str:
+    takes = ""
+    if isinstance(entry, Layer) and entry.layouts:
+        takes = "takes " + " or ".join(f"`[{layout}]`" for layout in entry.layouts)
+    return "; ".join(filter(None, (entry.doc, takes)))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference_text(), encoding="utf-8")

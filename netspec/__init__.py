@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from netspec.version import VERSION as __version__
+from netspec import version
 
 if TYPE_CHECKING:
     from netspec.api import build as build
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netspec.diagnostics import Diagnostic as Diagnostic
     from netspec.diagnostics import NetspecError as NetspecError
     from netspec.diagnostics import SpecError as SpecError
+    from netspec.introspection import from_module as from_module
     from netspec.planning import Plan as Plan
     from netspec.planning import plan as plan
     from netspec.runtime import Session as Session
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from netspec.spec.model import Spec as Spec
     from netspec.training.run import Run as Run
 
+
+__version__ = version.VERSION
 
 _HOMES = {
     "Diagnostic": "netspec.diagnostics",
@@ -36,6 +39,7 @@ _HOMES = {
     "SpecError": "netspec.diagnostics",
     "build": "netspec.api",
     "export_onnx": "netspec.api",
+    "from_module": "netspec.introspection",
     "load": "netspec.spec.loading",
     "loads": "netspec.spec.loading",
     "plan": "netspec.planning",

@@ -11,7 +11,7 @@ from netspec.planning import plan
 from netspec.spec.model import Spec
 from netspec.training import devices, loop
 from netspec.training.listening import Listener
-from netspec.training.run import Run, load_weights
+from netspec.training.run import Run, load_weights, read_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,17 +46,27 @@ def train(
 
 
 def export_onnx(
-    source: Spec | Run, path: str | Path, *, weights: Mapping[str, Tensor] | None = None
+    source: Spec | Run,
+    path: str | Path,
+    *,
+    weights: Mapping[str, Tensor] | str | Path | None = None,
 ) -> Export:
-    """Write a run's best weights, or a spec's network with `weights` (None: as initialised), as
-    one ONNX file, proved against torch before it is kept. Raises SpecError, InputError."""
+    """Write a run's best weights, or a spec's network with `weights`, as one ONNX file, proved
+    against torch before it is kept.
+
+    weights: a state_dict or a .safetensors file; None: as initialised. Raises SpecError,
+    InputError.
+    """
     from netspec.export import writing
 
     made = source.plan if isinstance(source, Run) else plan(source)
+    origin = "weights"
     if isinstance(source, Run):
-        weights = source.weights()
+        weights, origin = source.weights(), str(source.directory)
+    elif isinstance(weights, str | Path):
+        weights, origin = read_weights(Path(weights)), str(weights)
     model = compiler.build(made, initialize=weights is None)
     if weights is not None:
-        load_weights(model, dict(weights), str(path))
+        load_weights(model, weights, origin)
     classes = source.classes if isinstance(source, Run) else None
     return writing.write(made, model, Path(path), classes)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from netspec import provisional
 from netspec.catalogue.component import Component
 from netspec.catalogue.initializers import INITIALIZERS
-from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers import LAYERS, Layer
 from netspec.catalogue.layers.structure import Container
+from netspec.catalogue.types import ClassOf
 from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
 from netspec.planning import Node, Plan
 from netspec.planning.plan import BYTES
@@ -36,23 +40,34 @@ def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
     """
     _check_memory(plan)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.spec.seed)
-        model = _module(plan.root)
+        # The CPU's generator alone: torch.manual_seed would reseed every GPU's too.
+        torch.default_generator.manual_seed(plan.spec.seed)
+        model = _module(plan.root, plan.spec, initialize)
         assert isinstance(model, nn.Sequential)
         if initialize:
             for each in plan.initialization:
                 _initialize(model.get_parameter(each.key), each.initializer, each.key, plan.spec)
-    for frozen in plan.freezing:
-        module = model.get_submodule(frozen.module)
-        for name, parameter in module.named_parameters():
-            if frozen.parameters is None or name in frozen.parameters:
-                parameter.requires_grad = False
+    held = frozen(plan, model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name not in held
+    if plan.root.unknown:
+        provisional.check(plan, model)
     return model
 
 
+def frozen(plan: Plan, model: nn.Module, epoch: float = 0) -> set[str]:
+    """The names of the parameters that do not learn in an epoch; `math.inf`: that never do."""
+    return {
+        f"{each.module}.{name}"
+        for each in plan.freezing
+        if each.until is None or epoch < each.until
+        for name, _ in model.get_submodule(each.module).named_parameters()
+        if each.parameters is None or name in each.parameters
+    }
+
+
 def _check_memory(plan: Plan) -> None:
-    needed = plan.parameters * BYTES["float32"]
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed, there = plan.parameters * BYTES["float32"], memory()
     if needed > there:
         raise SetupError.of(
             Code.ENVIRONMENT,
@@ -62,21 +77,48 @@ def _check_memory(plan: Plan) -> None:
         )
 
 
-def _module(node: Node) -> nn.Module:
-    children = OrderedDict((child.label, _module(child)) for child in node.children)
+def memory() -> float:
+    """This machine's memory in bytes; infinite where the system does not say (Windows)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        return math.inf
+
+
+def _module(node: Node, spec: Spec, initialize: bool) -> nn.Module:
+    children = OrderedDict(
+        (child.label, _module(child, spec, initialize)) for child in node.children
+    )
     layer = LAYERS[node.type]
-    args = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in node.args.items()
-    }
+    args = arguments(layer, node.args)
     made: nn.Module
     if isinstance(layer, Container):
         made = (
             nn.Sequential(children) if layer.bare else attribute(layer)(*children.values(), **args)
         )
+    elif layer.opaque:
+        made = provisional.make(attribute(layer), args, node, spec, initialize)
     else:
         made = attribute(layer)(**args)
     return made
+
+
+def arguments(layer: Layer, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as torch takes them: tuples for lists, classes and modules for their names."""
+    return {name: _argument(layer, name, value) for name, value in args.items()}
+
+
+def _argument(layer: Layer, name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    param = layer.param(name)
+    if param is not None and isinstance(param.type, ClassOf):
+        return attribute(LAYERS[value])
+    if name in layer.nested and value is not None:
+        ((kind, args),) = value.items()
+        inner = layer.nested[name][kind]
+        return attribute(inner)(**arguments(inner, args))
+    return value
 
 
 def _initialize(parameter: Tensor, initializer: Named, key: str, spec: Spec) -> None:
@@ -91,7 +133,10 @@ def _initialize(parameter: Tensor, initializer: Named, key: str, spec: Spec) -> 
 def _tensor(initializer: Named, key: str, parameter: Tensor, spec: Spec) -> Tensor:
     """A tensor of a .safetensors file below the spec's folder, of the parameter's shape."""
     folder = spec.folder.resolve()
-    path = (folder / initializer.args["path"]).resolve()
+    try:
+        path = (folder / initializer.args["path"]).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a NUL
+        raise _problem(spec, initializer, "path", f"is no path: {error}", None) from None
     if not path.is_relative_to(folder):
         raise _problem(spec, initializer, "path", "leaves the spec's folder", None)
     name = initializer.args["key"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -93,6 +92,8 @@ class SetupError(NetspecError):
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
     """`did you mean …?` for a misspelt word, or None where nothing known is near."""
+    import difflib  # needed for mistakes alone
+
     lowered = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     return f"did you mean '{lowered[near[0]]}'?" if near else None

@@ -19,7 +19,8 @@ class Residual(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x) + self.shortcut(x)
+        total: Tensor = self.body(x) + self.shortcut(x)
+        return total
 
 
 class Parallel(nn.Module):
@@ -36,7 +37,7 @@ class Parallel(nn.Module):
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = [branch(x) for branch in self.children()]
+        outputs: list[Tensor] = [branch(x) for branch in self.children()]
         if self.merge == "cat":
             return torch.cat(outputs, self.dim)
         return reduce(torch.add if self.merge == "add" else torch.mul, outputs)
@@ -62,7 +63,7 @@ class Reshape(nn.Module):
 class Mean(nn.Module):
     """The mean over `dim`, one dimension or several; 0 is the batch."""
 
-    def __init__(self, dim: int | Sequence[int], keepdim: bool = False) -> None:
+    def __init__(self, dim: int | tuple[int, ...], keepdim: bool = False) -> None:
         super().__init__()
         self.dim = dim
         self.keepdim = keepdim
@@ -123,6 +124,7 @@ class PositionalEmbedding(nn.Module):
 
     def __init__(self, num_positions: int, embed_dim: int, std: float = 0.02) -> None:
         super().__init__()
+        self.std = std
         self.pos_embedding = nn.Parameter(torch.empty(1, num_positions, embed_dim).normal_(std=std))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,6 +136,7 @@ class LayerScale(nn.Module):
 
     def __init__(self, num_channels: int, init_values: float = 1e-6, dim: int = 1) -> None:
         super().__init__()
+        self.init_values = init_values
         self.weight = nn.Parameter(torch.full((num_channels,), init_values))
         self.dim = dim
 
@@ -160,6 +163,8 @@ class Scale(nn.Module):
         return f"factor={self.factor}"
 
 
+# `forward` takes and gives one tensor below, as nn.Sequential wants it; torch's own take and give
+# more, which mypy rightly calls another signature.
 class _OneTensor(nn.Module):
     """Makes a recurrent module of torch return one tensor.
 
@@ -167,30 +172,105 @@ class _OneTensor(nn.Module):
     D directions concatenated.
     """
 
-    num_directions = property(lambda self: 2 if self.bidirectional else 1)
+    bidirectional: bool
 
     def __init__(self, *, output: str = "sequence", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output = output
 
     def forward(self, x: Tensor) -> Tensor:
+        sequence: Tensor
         sequence, state = super().forward(x)
         if self.output == "sequence":
             return sequence
-        hidden = state[0] if isinstance(state, tuple) else state
-        return torch.cat(tuple(hidden[-self.num_directions :]), dim=1)
+        hidden: Tensor = state[0] if isinstance(state, tuple) else state
+        directions = 2 if self.bidirectional else 1
+        return torch.cat(tuple(hidden[-directions:]), dim=1)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, output={self.output!r}"
 
 
-class RNN(_OneTensor, nn.RNN):
+class RNN(_OneTensor, nn.RNN):  # type: ignore[misc]
     """`torch.nn.RNN`, batch first, with one output."""
 
 
-class LSTM(_OneTensor, nn.LSTM):
+class LSTM(_OneTensor, nn.LSTM):  # type: ignore[misc]
     """`torch.nn.LSTM`, batch first, with one output."""
 
 
-class GRU(_OneTensor, nn.GRU):
+class GRU(_OneTensor, nn.GRU):  # type: ignore[misc]
     """`torch.nn.GRU`, batch first, with one output."""
+
+
+def _causal_mask(x: Tensor) -> Tensor:
+    """[T, T] for [N, T, D]: minus infinity where a position would see one after it."""
+    return nn.Transformer.generate_square_subsequent_mask(
+        x.shape[1], device=x.device, dtype=x.dtype
+    )
+
+
+class MultiheadAttention(nn.MultiheadAttention):
+    """`torch.nn.MultiheadAttention` of a sequence [N, T, D] with itself, batch first."""
+
+    def __init__(self, *args: Any, is_causal: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_causal = is_causal
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        mask = _causal_mask(x) if self.is_causal else None
+        output, _ = super().forward(
+            x, x, x, need_weights=False, attn_mask=mask, is_causal=self.is_causal
+        )
+        return output
+
+
+class TransformerEncoderLayer(nn.TransformerEncoderLayer):
+    """`torch.nn.TransformerEncoderLayer` over [N, T, D], batch first."""
+
+    def __init__(self, *args: Any, is_causal: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_causal = is_causal
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        mask = _causal_mask(x) if self.is_causal else None
+        return super().forward(x, src_mask=mask, is_causal=self.is_causal)
+
+
+class TransformerEncoder(nn.TransformerEncoder):
+    """`torch.nn.TransformerEncoder` over [N, T, D], batch first."""
+
+    def __init__(self, *args: Any, is_causal: bool = False, **kwargs: Any) -> None:
+        # Nested tensors are for padding masks, and torch warns where a layer has none.
+        super().__init__(*args, enable_nested_tensor=False, **kwargs)
+        self.is_causal = is_causal
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = _causal_mask(x) if self.is_causal else None
+        return super().forward(x, mask=mask, is_causal=self.is_causal)
+
+
+class Cut(nn.Module):
+    """A torchvision model up to one of its nodes; `model` is torchvision's feature extractor."""
+
+    def __init__(self, model: nn.Module, until: str) -> None:
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        super().__init__()
+        self.model = create_feature_extractor(model, return_nodes={until: "output"})
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.model(x)["output"]
+        return output
+
+
+def pretrained(model: str, weights: str | None = None, until: str | None = None) -> nn.Module:
+    """A torchvision model by its builder's name, cut after the node `until`.
+
+    Raises ValueError for a node or weights that there are not, URLError where the weights cannot be
+    fetched.
+    """
+    from torchvision.models import get_model  # takes seconds to import
+
+    made = get_model(model, weights=weights)
+    return Cut(made, until) if until is not None else made

@@ -99,6 +99,10 @@ class Expr:
         left = _expr(rest)
         if isinstance(left, int):
             return _expr(whole)
+        common = math.gcd(by, *(c for monomial, c in left.terms if monomial))
+        if common > 1:  # (g*x + c)//(g*b) = (x + c//g)//b
+            smaller = _expr({monomial: c // common for monomial, c in left.terms})
+            return smaller // (by // common) + _expr(whole)
         for monomial, coefficient in left.terms:  # (x//a + r)//b = (x + a*r)//(a*b)
             match monomial, coefficient:
                 case (Quotient() as inner,), 1:

@@ -115,7 +115,8 @@ class OneOf:
         return f"the name of {article} {self.kind}, or a mapping with that one key"
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, str | dict)
+        """As written, or bound already to one of the entries."""
+        return isinstance(value, str | dict) or getattr(value, "type", None) in self.entries
 
     def core(self) -> JsonSchema:
         return {"$ref": f"#/$defs/{self.kind}"}

@@ -8,10 +8,12 @@ from typing import Literal
 from netspec.catalogue.component import Component, Param
 from netspec.catalogue.types import (
     ABOVE_ZERO,
+    BOOLEAN,
     INTEGER,
-    NUMBER,
     NONNEGATIVE,
+    NUMBER,
     Choice,
+    Integer,
     ListOf,
     Number,
     optional,
@@ -80,5 +82,48 @@ LOSSES: dict[str, Loss] = {
             tensors=("weight",),
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),
+        Loss(
+            name="MultiMarginLoss",
+            wants="classes",
+            tensors=("weight",),
+            params=(
+                Param("p", Integer(1, 2), 1),
+                Param("margin", NUMBER, 1.0),
+                Param("weight", WEIGHTS, None, "one for each class"),
+                REDUCTION,
+            ),
+        ),
+        Loss(
+            name="MultiLabelSoftMarginLoss",
+            wants="same",
+            tensors=("weight",),
+            params=(Param("weight", WEIGHTS, None), REDUCTION),
+        ),
+        Loss(
+            name="KLDivLoss",
+            doc="the output is a log-probability, the target a probability",
+            wants="same",
+            params=(
+                Param("reduction", Choice("mean", "sum", "batchmean"), "mean"),
+                Param("log_target", BOOLEAN, False),
+            ),
+        ),
+        Loss(
+            name="PoissonNLLLoss",
+            wants="same",
+            params=(
+                Param("log_input", BOOLEAN, True),
+                Param("full", BOOLEAN, False),
+                Param("eps", ABOVE_ZERO, 1e-8),
+                REDUCTION,
+            ),
+        ),
+        Loss(
+            name="HingeEmbeddingLoss",
+            doc="targets are 1 or -1",
+            wants="same",
+            params=(Param("margin", NUMBER, 1.0), REDUCTION),
+        ),
+        Loss(name="SoftMarginLoss", doc="targets are 1 or -1", wants="same", params=(REDUCTION,)),
     )
 }

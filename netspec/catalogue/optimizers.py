@@ -1,5 +1,6 @@
 """Optimizers of torch.optim."""
 
+from collections.abc import Callable
 from typing import Any
 
 from netspec.catalogue.component import Component, Param, Refusal
@@ -14,13 +15,31 @@ from netspec.catalogue.types import (
 )
 
 
-def _optimizer(name: str, *params: Param, **keywords: Any) -> Component:
-    return Component(name=name, target=f"torch.optim:{name}", params=params, **keywords)
+def _optimizer(
+    name: str, *params: Param, check: Callable[[dict[str, Any]], None] | None = None
+) -> Component:
+    def check_all(args: dict[str, Any]) -> None:
+        if args.get("foreach") and args.get("fused"):
+            raise Refusal("foreach and fused exclude each other", "leave one out", "fused")
+        if check:
+            check(args)
+
+    return Component(name=name, target=f"torch.optim:{name}", params=params, check=check_all)
 
 
 def _check_sgd(args: dict[str, Any]) -> None:
     if args["nesterov"] and (args["momentum"] <= 0 or args["dampening"] != 0):
         raise Refusal("nesterov needs a momentum above 0 and no dampening", param="nesterov")
+
+
+def _check_rprop(args: dict[str, Any]) -> None:
+    lower, upper = args["etas"]
+    if not lower < 1 < upper:
+        raise Refusal(
+            f"etas are {lower:g} and {upper:g}, but the first shrinks a step, the second grows it",
+            "write [below 1, above 1], for example [0.5, 1.2]",
+            "etas",
+        )
 
 
 def _lr(default: float) -> Param:
@@ -135,12 +154,13 @@ OPTIMIZERS: dict[str, Component] = {
             Param("step_sizes", ListOf(ABOVE_ZERO, 2, 2), (1e-6, 50)),
             FOREACH,
             MAXIMIZE,
+            check=_check_rprop,
         ),
         _optimizer(
             "ASGD",
             _lr(1e-2),
-            Param("lambd", NUMBER, 1e-4),
-            Param("alpha", NUMBER, 0.75),
+            Param("lambd", NONNEGATIVE, 1e-4),
+            Param("alpha", NONNEGATIVE, 0.75),
             Param("t0", NUMBER, 1e6),
             _decay(),
             FOREACH,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from netspec.catalogue import sections
 from netspec.catalogue.component import Component, Param
-from netspec.catalogue.layers import FAMILIES
+from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
+from netspec.catalogue.layers.left_out import LEFT_OUT
 from netspec.catalogue.layers.structure import REPEAT
 from netspec.catalogue.types import show
 
@@ -38,9 +39,11 @@ def reference_text() -> str:
         )
         parts += [f"## {title}\n", _table(kind.entries.values())]
     parts += ["## Sections\n", _table(_SECTIONS)]
+    parts += ["## Classes of torch.nn\n", _classes()]
     return "\n".join(parts)
 
 
+_WRAPPING = (attention, recurrent)
 _SECTIONS = (
     sections.INPUT,
     sections.DATA,
@@ -50,6 +53,22 @@ _SECTIONS = (
     sections.ONNX,
     sections.EXPECT,
 )
+
+
+def _classes() -> str:
+    """Every class of torch.nn: in, or out with the reason."""
+    wrapped = {layer.name for family in _WRAPPING for layer in family.LAYERS}
+    rows = {
+        name: "a layer, by a thin subclass that takes and gives one tensor"
+        if name in wrapped and layer.target.startswith("netspec.")
+        else "a layer"
+        for name, layer in LAYERS.items()
+        if layer.target.startswith("torch.nn:") or name in wrapped
+    }
+    found = sorted({**rows, **LEFT_OUT}.items())
+    lines = [f"{len(rows)} are layers, {len(LEFT_OUT)} are not.\n", "| class | |", "| --- | --- |"]
+    lines += [f"| `{name}` | {reason} |" for name, reason in found]
+    return "\n".join(lines) + "\n"
 
 
 def _table(entries: Iterable[Component]) -> str:

@@ -17,6 +17,7 @@ from netspec.catalogue.types import (
     Choice,
     Either,
     ListOf,
+    Number,
     optional,
 )
 
@@ -40,6 +41,7 @@ class Scheduler(Component):
 
 
 GAMMA = Param("gamma", NONNEGATIVE, 0.1)
+FACTOR = Number(above=0, maximum=1)
 RATES: Any = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 1))
 
 SCHEDULERS: dict[str, Scheduler] = {}
@@ -52,12 +54,12 @@ SCHEDULERS.update(
         Scheduler(name="MultiStepLR", params=(Param("milestones", ListOf(NATURAL, 1)), GAMMA)),
         Scheduler(
             name="ConstantLR",
-            params=(Param("factor", PROBABILITY, 1 / 3), Param("total_iters", NATURAL, 5)),
+            params=(Param("factor", FACTOR, 1 / 3), Param("total_iters", NATURAL, 5)),
         ),
         Scheduler(
             name="LinearLR",
             params=(
-                Param("start_factor", PROBABILITY, 1 / 3, "above 0"),
+                Param("start_factor", FACTOR, 1 / 3),
                 Param("end_factor", PROBABILITY, 1.0),
                 Param("total_iters", POSITIVE, 5),
             ),
@@ -65,7 +67,7 @@ SCHEDULERS.update(
         Scheduler(name="ExponentialLR", params=(Param("gamma", NONNEGATIVE),)),
         Scheduler(
             name="PolynomialLR",
-            params=(Param("total_iters", POSITIVE, 5), Param("power", NUMBER, 1.0)),
+            params=(Param("total_iters", POSITIVE, 5), Param("power", NONNEGATIVE, 1.0)),
         ),
         Scheduler(
             name="CosineAnnealingLR",
@@ -119,7 +121,7 @@ SCHEDULERS.update(
             name="ReduceLROnPlateau",
             params=(
                 Param("mode", Choice("min", "max"), "min"),
-                Param("factor", PROBABILITY, 0.1, "below 1"),
+                Param("factor", Number(0, below=1), 0.1),
                 Param("patience", NATURAL, 10),
                 Param("threshold", NONNEGATIVE, 1e-4),
                 Param("threshold_mode", Choice("rel", "abs"), "rel"),

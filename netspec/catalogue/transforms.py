@@ -103,11 +103,34 @@ def _center_crop(image: Image, args: dict[str, Any]) -> Image:
     return image.sized(height, width)
 
 
+def _sides(padding: Any) -> list[int]:
+    """Left, top, right and bottom of one, two or four numbers."""
+    sides = [padding] * 4 if isinstance(padding, int) else list(padding)
+    return sides if len(sides) == 4 else [sides[0], sides[-1]] * 2
+
+
+def _check_padding(image: Image, sides: list[int], args: dict[str, Any]) -> None:
+    mode = args["padding_mode"]
+    if mode == "constant":
+        return
+    if isinstance(args["fill"], list):
+        raise Refusal(
+            "a fill for each channel goes with padding_mode 'constant' alone", None, "fill"
+        )
+    beyond = {"reflect": 1, "symmetric": 0, "edge": -max(sides)}[mode]
+    for size, pads in ((image.width, sides[::2]), (image.height, sides[1::2])):
+        if max(pads) + beyond > _least(size):
+            raise Refusal(
+                f"padding_mode '{mode}' cannot pad an image of {image} by {max(pads)}",
+                "pad less, or use padding_mode edge",
+                "padding",
+            )
+
+
 def _random_crop(image: Image, args: dict[str, Any]) -> Image:
     height, width = pair(args["size"])
-    padding = args["padding"] or 0
-    sides = [padding] * 4 if isinstance(padding, int) else list(padding)
-    sides = sides if len(sides) == 4 else [sides[0], sides[-1]] * 2
+    sides = _sides(args["padding"] or 0)
+    _check_padding(image, sides, args)
     grown = image.sized(
         _grow(image.height, sides[1] + sides[3]), _grow(image.width, sides[0] + sides[2])
     )
@@ -129,9 +152,8 @@ def _to_size(image: Image, args: dict[str, Any]) -> Image:
 
 
 def _pad(image: Image, args: dict[str, Any]) -> Image:
-    written = args["padding"]
-    sides = [written] * 4 if isinstance(written, int) else list(written)
-    left, top, right, bottom = sides if len(sides) == 4 else [sides[0], sides[-1]] * 2
+    left, top, right, bottom = sides = _sides(args["padding"])
+    _check_padding(image, sides, args)
     return image.sized(_grow(image.height, top + bottom), _grow(image.width, left + right))
 
 
@@ -146,6 +168,22 @@ def _normalize(image: Image, args: dict[str, Any]) -> Image:
     return image
 
 
+def _rising(*params: str) -> Callable[[dict[str, Any]], None]:
+    """Refuse a range `[from, to]` that falls."""
+
+    def check(args: dict[str, Any]) -> None:
+        for param in params:
+            value = args[param]
+            pairs = [value[at : at + 2] for at in (0, 2)] if isinstance(value, list | tuple) else []
+            for low, high in filter(None, pairs):
+                if low > high:
+                    raise Refusal(
+                        f"{param} goes from {low:g} down to {high:g}", "write [least, most]", param
+                    )
+
+    return check
+
+
 SIZE = Param("size", Either(POSITIVE, ListOf(POSITIVE, 1, 2)), doc="one number: the shorter side")
 CROP = Param("size", Either(POSITIVE, ListOf(POSITIVE, 1, 2)), doc="height and width")
 P = Param("p", PROBABILITY, 0.5)
@@ -153,6 +191,7 @@ INTERPOLATION = Param("interpolation", Choice("nearest", "bilinear", "bicubic"),
 PADDING = Either(NATURAL, ListOf(NATURAL, 1, 2), ListOf(NATURAL, 4, 4))
 FILL = Param("fill", Either(NUMBER, ListOf(NUMBER, 1)), 0)
 PADDING_MODE = Param("padding_mode", Choice("constant", "edge", "reflect", "symmetric"), "constant")
+SHEAR = Either(NONNEGATIVE, ListOf(NUMBER, 2, 2), ListOf(NUMBER, 4, 4))
 JITTER = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 2, 2))
 
 TRANSFORMS: dict[str, Transform] = {
@@ -203,6 +242,7 @@ TRANSFORMS: dict[str, Transform] = {
                 Param("antialias", BOOLEAN, True),
             ),
             rule=_to_size,
+            check=_rising("scale", "ratio"),
         ),
         Transform(
             name="RandomRotation",
@@ -210,6 +250,7 @@ TRANSFORMS: dict[str, Transform] = {
                 Param("degrees", Either(NONNEGATIVE, ListOf(NUMBER, 2, 2))),
                 Param("interpolation", Choice("nearest", "bilinear"), "nearest"),
             ),
+            check=_rising("degrees"),
         ),
         Transform(
             name="RandomAffine",
@@ -217,9 +258,10 @@ TRANSFORMS: dict[str, Transform] = {
                 Param("degrees", Either(NONNEGATIVE, ListOf(NUMBER, 2, 2))),
                 Param("translate", optional(ListOf(PROBABILITY, 2, 2)), None),
                 Param("scale", optional(ListOf(ABOVE_ZERO, 2, 2)), None),
-                Param("shear", optional(Either(NUMBER, ListOf(NUMBER, 2, 4))), None),
+                Param("shear", optional(SHEAR), None, "[from, to] along x, and along y"),
                 Param("interpolation", Choice("nearest", "bilinear"), "nearest"),
             ),
+            check=_rising("degrees", "scale", "shear"),
         ),
         Transform(
             name="ColorJitter",
@@ -231,15 +273,17 @@ TRANSFORMS: dict[str, Transform] = {
                     "hue", optional(Either(Number(0, 0.5), ListOf(Number(-0.5, 0.5), 2, 2))), None
                 ),
             ),
+            check=_rising("brightness", "contrast", "saturation", "hue"),
         ),
         Transform(name="Pad", params=(Param("padding", PADDING), FILL, PADDING_MODE), rule=_pad),
         Transform(
             name="RandomErasing",
             params=(
                 P,
-                Param("scale", ListOf(ABOVE_ZERO, 2, 2), (0.02, 0.33)),
+                Param("scale", ListOf(Number(above=0, maximum=1), 2, 2), (0.02, 0.33)),
                 Param("ratio", ListOf(ABOVE_ZERO, 2, 2), (0.3, 3.3)),
             ),
+            check=_rising("scale", "ratio"),
         ),
     )
 }

@@ -81,6 +81,21 @@ def problem(kind: Type, value: object) -> str | None:
     return f"is {show(value)}, but must be {kind.expected}"
 
 
+def canonical(kind: Type, value: Any) -> Any:
+    """An accepted value as torch wants it, and always the same way: where a number is meant, `1`
+    is the float 1.0, and one value for every dimension is written once."""
+    if isinstance(kind, PerDimension):
+        values = [canonical(kind.item, each) for each in spread(value, kind.rank)]
+        return values[0] if values.count(values[0]) == kind.rank else values
+    if isinstance(kind, Either):
+        return canonical(next(each for each in kind.kinds if each.accepts(value)), value)
+    if isinstance(kind, Number):
+        return float(value)
+    if isinstance(kind, ListOf):
+        return [canonical(kind.item, item) for item in value]
+    return value
+
+
 @dataclass(frozen=True)
 class Integer:
     minimum: int | None = None
@@ -203,6 +218,10 @@ class Choice:
         return {"enum": list(self.words)}
 
 
+class ClassOf(Choice):
+    """A class of torch.nn by its name, where torch takes the class and not a module."""
+
+
 @dataclass(frozen=True)
 class ListOf:
     item: Type
@@ -266,7 +285,8 @@ class Either:
 
 
 class PerDimension(Either):
-    """One value for every spatial dimension, or a list of `rank`; `spread` makes it the list."""
+    """One value for every spatial dimension, or for both sides of each, or a list of `rank`;
+    `spread` makes it the list."""
 
     def __init__(self, item: Type, rank: int) -> None:
         super().__init__(item, ListOf(item, rank, rank))

@@ -77,6 +77,9 @@ def main() -> None:
         # The reader went away, as `| head` does; nothing is left to say it to.
         sys.stderr.close()
         status = 141
+    except OSError as error:  # a full disk, a folder that may not be read
+        file = str(error.filename or "netspec")
+        status = _report(SetupError.of(Code.ENVIRONMENT, error.strerror or str(error), file=file))
     sys.exit(status)
 
 

@@ -17,23 +17,39 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--emit",
+    type=click.Choice(["python", "json", "yaml", "mermaid"]),
+    help="Print the network in this form instead; needs no torch.",
+)
 @set_option
-def command(spec: Path | None, settings: dict[str, str]) -> None:
+def command(spec: Path | None, emit: str | None, settings: dict[str, str]) -> None:
     """Compile a spec and print every layer's output shape and size."""
-    from netspec import compiler
-    from netspec.cli.console import stdout
     from netspec.planning import plan
     from netspec.spec.loading import load
 
     path = spec or default_spec()
     made = plan(load(path, settings))
+    if emit is None:
+        show(made)
+        return
+    from netspec import eject
+
+    click.echo(eject.FORMATS[emit](made), nl=False)
+
+
+def show(made: Plan) -> None:
+    """Build the module, which proves the plan, and print the table and the totals."""
+    from netspec import compiler
+    from netspec.cli.console import stdout
+
     model = compiler.build(made)
     console = stdout()
     console.print(table(made))
-    learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    frozen = f", of which {made.parameters - learned:,} frozen" * (learned != made.parameters)
-    console.print(f"{made.parameters:,} parameters{frozen}")
-    console.print(f"{made.root.macs:,} multiply-accumulates a sample".replace("'", ""))
+    total = sum(p.numel() for p in model.parameters())
+    held = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    console.print(f"{total:,} parameters" + f", of which {held:,} frozen" * bool(held))
+    console.print(f"{_count(made.root.macs, made.root.unknown) or 0} multiply-accumulates a sample")
     if made.least:
         least = ", ".join(f"{name} ≥ {value}" for name, value in made.least.items())
         console.print(f"named dimensions: {least}")
@@ -58,24 +74,25 @@ def table(plan: Plan) -> Table:
             "  " * depth + node.label,
             node.type,
             str(node.output).replace("[", r"\["),
-            f"{node.parameters:,}" if node.parameters else "",
-            _count(node.macs),
+            _count(node.parameters, node.unknown),
+            _count(node.macs, node.unknown),
             _bytes(node.memory),
         )
     return made
 
 
-def _count(value: object) -> str:
-    if not isinstance(value, int):
-        return str(value)
-    return f"{value:,}" if value else ""
+def _count(value: object, unknown: bool) -> str:
+    """Nothing for 0; `+?` where torch alone knows the rest."""
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{text}+?" if unknown else text * bool(value)
 
 
 def _bytes(value: object) -> str:
     if not isinstance(value, int):
         return f"{value} B"
+    size = float(value)
     for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.4g} {unit}"
-        value /= 1024  # type: ignore[assignment]
-    return f"{value:.4g} GiB"
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} GiB"

@@ -11,10 +11,10 @@ import click
 from netspec.cli.options import device_option
 
 if TYPE_CHECKING:
-    from netspec.data.dataset import Dataset
+    from netspec.data.dataset import Dataset, PartName
     from netspec.training.metrics import Measures
 
-PARTS = ("test", "validation", "train")
+PARTS: tuple[PartName, ...] = ("test", "validation", "train")
 
 
 @click.command()
@@ -28,7 +28,7 @@ PARTS = ("test", "validation", "train")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @device_option
 def command(
-    target: Path, part: str | None, spec: Path | None, as_json: bool, device: str | None
+    target: Path, part: PartName | None, spec: Path | None, as_json: bool, device: str | None
 ) -> None:
     """Measure a run, or an exported model, on a part of the data."""
     from netspec.cli.progress import shown
@@ -45,7 +45,7 @@ def command(
         )
 
 
-def _run(target: Path, part: str | None, device: str | None) -> tuple[str, Measures]:
+def _run(target: Path, part: PartName | None, device: str | None) -> tuple[PartName, Measures]:
     from netspec import compiler
     from netspec.data.loading import load
     from netspec.training import devices
@@ -61,14 +61,15 @@ def _run(target: Path, part: str | None, device: str | None) -> tuple[str, Measu
     model = compiler.build(plan, initialize=False)
     load_weights(model, run.weights(), str(target))
     loss = make_loss(plan.spec, plan.spec.train.loss).to(chosen)
-    metrics = metrics_of(plan.spec.train.metrics, plan.spec.train.loss)
+    probabilities = plan.spec.train.loss.type == "BCELoss"
+    metrics = metrics_of(plan.spec.train.metrics, probabilities)
     used = _part(dataset, part, target)
     return used, measure(plan, model.to(chosen), dataset, used, chosen, loss, metrics)
 
 
 def _model(
-    target: Path, part: str | None, spec: Path | None, device: str | None
-) -> tuple[str, Measures]:
+    target: Path, part: PartName | None, spec: Path | None, device: str | None
+) -> tuple[PartName, Measures]:
     from netspec.data.loading import load as load_data
     from netspec.export.evaluation import evaluate
     from netspec.planning import plan
@@ -82,10 +83,10 @@ def _model(
     return used, evaluate(made, session, dataset, used)
 
 
-def _part(dataset: Dataset, part: str | None, target: Path) -> str:
+def _part(dataset: Dataset, part: PartName | None, target: Path) -> PartName:
     from netspec.diagnostics import Code, InputError
 
-    wanted = part or next(each for each in PARTS if each in dataset.parts)
+    wanted = next(each for each in PARTS if each in dataset.parts) if part is None else part
     if wanted not in dataset.parts:
         raise InputError.of(
             Code.DATA,

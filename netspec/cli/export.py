@@ -39,7 +39,7 @@ def command(
     from netspec import api
     from netspec.cli.targets import run_of
     from netspec.spec.loading import load
-    from netspec.training.run import Run, read_weights
+    from netspec.training.run import Run
 
     source = (
         load(target, settings)
@@ -48,10 +48,9 @@ def command(
     )
     spec = source.plan.spec if isinstance(source, Run) else source
     path = output or Path("exported") / f"{spec.name}.onnx"
-    given = read_weights(weights) if weights else None
     if isinstance(source, Run) and (untrained or weights):
         source = spec
-    made = api.export_onnx(source, path, weights=given)
+    made = api.export_onnx(source, path, weights=weights)
     origin = source.directory if isinstance(source, Run) else weights or "as initialised"
     click.echo(f"{made.path}: {made.bytes:,} bytes, weights {origin}")
     batches = ", ".join(map(str, made.batches))

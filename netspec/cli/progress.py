@@ -48,8 +48,9 @@ class Reporter(Listener):
     def batch(self, epoch: int, done: int, total: int, loss: float | None) -> None:
         title = f"epoch {epoch + 1}/{self.epochs}"
         if self.bar is not None:
-            shown = {} if loss is None else {"loss": f"loss {loss:.4g}"}
-            self.bar.update(self.task, description=title, completed=done, total=total, **shown)
+            self.bar.update(self.task, description=title, completed=done, total=total)
+            if loss is not None:
+                self.bar.update(self.task, loss=f"loss {loss:.4g}")
         elif loss is not None and done - self.said >= BATCHES_PER_LINE and done < total:
             self._say(f"{title}  batch {done}/{total}  loss {loss:.4g}")
             self.said = done
@@ -66,8 +67,8 @@ class Reporter(Listener):
 
     def finish(self, run: Run, test: Measures | None) -> None:
         self.stop()
-        best = run.summary.get("best_epoch")
-        self._say(f"best epoch {best + 1}, weights in {run.directory / 'weights.safetensors'}")
+        best = int(run.summary["best_epoch"]) + 1
+        self._say(f"best epoch {best}, weights in {run.directory / 'weights.safetensors'}")
         if test:
             measures = "  ".join(shown(name, value) for name, value in test.items())
             self._say(f"test part: {measures}")

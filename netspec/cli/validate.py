@@ -52,8 +52,10 @@ def check(path: Path, settings: dict[str, str]) -> tuple[Plan | None, list[Diagn
 
 
 def summary(plan: Plan) -> str:
-    """The network in one line."""
-    return f"{plan.input} → {plan.output}, {plan.parameters:,} parameters"
+    """The network in one line; `+?`: torch alone knows the rest, and `expect` was believed."""
+    if not plan.root.unknown:
+        return f"{plan.input} → {plan.output}, {plan.parameters:,} parameters"
+    return f"{plan.input} → {plan.output}, {plan.parameters:,}+? parameters, provisional"
 
 
 def _row(path: Path, plan: Plan | None, found: list[Diagnostic]) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def _row(path: Path, plan: Plan | None, found: list[Diagnostic]) -> dict[str, An
             "input": str(plan.input),
             "output": str(plan.output),
             "parameters": plan.parameters,
+            "provisional": plan.root.unknown,
             "digest": plan.digest,
         }
     return {**row, "diagnostics": reporting.as_json(found)}

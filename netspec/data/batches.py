@@ -52,7 +52,7 @@ class Batches:
             if training and plan.pipeline.augment:
                 self.augmentation = augmentation(plan.pipeline)
         whole, rest = divmod(len(part), batch_size)
-        self.count = whole + (rest > 1 if training and whole else rest > 0)
+        self.count = whole + (rest > (1 if training else 0))
 
     def __len__(self) -> int:
         return self.count
@@ -77,10 +77,10 @@ class Batches:
             return Batch(made.to(self.device, non_blocking=True), targets)
         if isinstance(inputs, ImageFiles):
             assert self.preprocessing is not None
-            each = [self.preprocessing(inputs[i][None].to(self.device)) for i in chosen.tolist()]
-            return Batch(torch.cat(each), targets)
-        samples = inputs[chosen].to(self.device, non_blocking=True)
-        return Batch(self.preprocessing(samples) if self.preprocessing else samples, targets)
+            images = (inputs[i].unsqueeze(0).to(self.device) for i in chosen.tolist())
+            return Batch(torch.cat([self.preprocessing(image) for image in images]), targets)
+        rows = inputs[chosen].to(self.device, non_blocking=True)
+        return Batch(self.preprocessing(rows) if self.preprocessing else rows, targets)
 
     def _generator(self, epoch: int, index: int) -> torch.Generator:
         # Fibonacci hashing spreads neighbouring (seed, epoch, batch) over the 64-bit seeds.

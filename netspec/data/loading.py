@@ -6,8 +6,8 @@ import torch
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes, Unknown
-from netspec.data.dataset import Dataset, Part, PartName
-from netspec.data.sources import SourceError, read
+from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
+from netspec.data.sources import SourceError, read, vocabulary
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.planning import Plan
 from netspec.planning.training import check_target
@@ -24,7 +24,9 @@ def load(plan: Plan) -> Dataset:
         dataset = _split(read(plan, plan.pipeline), plan.spec.data.split, plan.spec.seed)
         _check(plan, dataset)
     except SourceError as error:
-        path = (*source.path, error.param) if error.param in source.args else source.path
+        path = error.path or source.path
+        if error.param and error.param in source.args:
+            path = (*source.path, error.param)
         raise _error(plan, path, Code.DATA, error.message, error.remedy) from None
     except Refusal as refusal:
         assert plan.spec.train is not None
@@ -54,6 +56,7 @@ def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
             raise SourceError(
                 f"the source brings its own {name} part, so split.{name} has nothing to do",
                 f"remove split.{name}",
+                path=("data", "split", name),
             )
         whole = parts["train"]
         taken = round(len(whole) * share)
@@ -61,6 +64,7 @@ def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
             raise SourceError(
                 f"split.{name} {share:g} of {len(whole)} samples leaves a part empty",
                 "use a larger share, or more data",
+                path=("data", "split", name),
             )
         order = torch.arange(len(whole))
         if split.shuffle:
@@ -75,9 +79,33 @@ def _check(plan: Plan, dataset: Dataset) -> None:
     for name, part in dataset.parts.items():
         if not len(part):
             raise SourceError(f"the {name} part is empty")
+        if len(part.inputs) != len(part):
+            raise SourceError(
+                f"the {name} part has {len(part.inputs):,} inputs, but {len(part):,} targets"
+            )
+        _check_inputs(name, part, plan)
         _check_labels(name, part, dataset)
     if plan.spec.train and not isinstance(dataset.target, Unknown):
         check_target(plan.spec.train.loss, plan.output, dataset.target)
+
+
+def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
+    inputs = part.inputs
+    if isinstance(inputs, ImageFiles):
+        return
+    raw = plan.pipeline.raw if plan.pipeline else None
+    if raw and tuple(inputs.shape[1:]) != (raw.channels, raw.height, raw.width):
+        raise SourceError(
+            f"the {name} part's images are {list(inputs.shape[1:])}, not {raw}",
+            "are its files whole?",
+        )
+    if inputs.dtype == torch.int64:
+        low, high = int(inputs.min()), int(inputs.max())
+        if low < 0 or high >= vocabulary(plan):
+            raise SourceError(
+                f"the {name} part has token ids from {low} to {high}, "
+                f"but Embedding knows 0 to {vocabulary(plan) - 1}"
+            )
 
 
 def _check_labels(name: PartName, part: Part, dataset: Dataset) -> None:

@@ -6,6 +6,8 @@ theirs fix the image's size when exported, these carry it along as an expression
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -40,7 +42,8 @@ class Resize(nn.Module):
             return (self.size[0], self.size[1])
         short = self.size if isinstance(self.size, int) else self.size[0]
         height, width = x.shape[-2:]
-        least = torch.sym_min(height, width)
+        # The exporter's sizes are torch.SymInt, which mimic int.
+        least: int = torch.sym_min(height, width)  # type: ignore[assignment]
         return (short * height // least, short * width // least)
 
 
@@ -80,7 +83,8 @@ class Preprocessing(nn.Module):
 
 def _step(step: Named) -> nn.Module:
     own = {"Resize": Resize, "CenterCrop": CenterCrop}
-    made: nn.Module = (own.get(step.type) or attribute(TRANSFORMS[step.type]))(**step.args)
+    kind: Any = own.get(step.type) or attribute(TRANSFORMS[step.type])
+    made: nn.Module = kind(**step.args)
     return made
 
 
@@ -90,7 +94,8 @@ def augmentation(pipeline: Pipeline) -> nn.Module:
         attribute(TRANSFORMS[step.type])(**_arguments(step))
         for step in (*pipeline.augment, *pipeline.preprocess)
     ]
-    return v2.Compose(steps)
+    composed: nn.Module = v2.Compose(steps)
+    return composed
 
 
 def _arguments(step: Named) -> dict[str, object]:

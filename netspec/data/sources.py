@@ -13,21 +13,31 @@ import torch
 from torch import Tensor
 
 from netspec import images
+from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
 from netspec.planning import Plan
 from netspec.planning.plan import Pipeline
+from netspec.spec.document import Path_
 
 MAX_BYTES = 64 * 2**30
+EMBEDDINGS = ("Embedding", "EmbeddingBag")
 
 
 class SourceError(Exception):
-    """What is wrong with the data, about which parameter, and what to do."""
+    """What is wrong with the data, what to do, and about which parameter of the source, or which
+    other place in the spec."""
 
-    def __init__(self, message: str, remedy: str | None = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        remedy: str | None = None,
+        param: str | None = None,
+        path: Path_ | None = None,
+    ) -> None:
         super().__init__(message)
-        self.message, self.remedy, self.param = message, remedy, param
+        self.message, self.remedy, self.param, self.path = message, remedy, param, path
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ def read(plan: Plan, pipeline: Pipeline) -> Dataset:
     entry = SOURCES[pipeline.source.type]
     request = Request(plan, pipeline)
     if entry.target.startswith("torchvision.datasets:"):
-        return _torchvision(request, attribute(entry))
+        return downloaded(request, attribute(entry))
     made: Dataset = attribute(entry)(request)
     return made
 
@@ -71,15 +81,15 @@ def digits(request: Request) -> Dataset:
     return Dataset(parts, request.pipeline.target, _names(request))
 
 
-def _torchvision(request: Request, kind: Any) -> Dataset:
+def downloaded(request: Request, kind: Any) -> Dataset:
     """A torchvision data set with `train=True` and `train=False` parts of equal-sized images."""
     args = dict(request.args)
     parts: dict[PartName, Part] = {}
     for train in (True, False):
         try:
             found = kind(train=train, **args)
-        except (RuntimeError, OSError) as error:
-            reason = str(error).splitlines()[0]
+        except Exception as error:  # torchvision raises whatever damaged files bring about
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise SourceError(
                 f"{kind.__name__} cannot be read from '{args['root']}': {reason}",
                 "set `download: true`, or put the files there by hand",
@@ -103,9 +113,12 @@ def image_folder(request: Request) -> Dataset:
         (root / name for name in ("val", "valid", "validation") if (root / name).is_dir()),
         root / "val",
     )
-    if not folders["train"].is_dir():
-        folders = {"train": root}
     folders = {name: folder for name, folder in folders.items() if folder.is_dir()}
+    if not folders:
+        folders = {"train": root}
+    if "train" not in folders:
+        there = " and ".join(sorted(folder.name for folder in folders.values()))
+        raise SourceError(f"'{root}' has {there}, but no folder 'train'", param="root")
     classes = _class_folders(folders["train"])
     if not classes:
         raise SourceError(
@@ -115,7 +128,7 @@ def image_folder(request: Request) -> Dataset:
         )
     parts: dict[PartName, Part] = {}
     for name, folder in folders.items():
-        if extra := set(_class_folders(folder)) - set(classes):
+        if extra := sorted(set(_class_folders(folder)) - set(classes)):
             raise SourceError(
                 f"'{folder}' has classes that '{folders['train']}' lacks: {', '.join(extra)}",
                 param="root",
@@ -133,6 +146,12 @@ def image_folder(request: Request) -> Dataset:
                 "root",
             )
         paths, labels = zip(*found, strict=True)
+        if name == "train" and (empty := set(range(len(classes))) - set(labels)):
+            raise SourceError(
+                f"'{folder / classes[min(empty)]}' holds no image to learn from",
+                "remove the folder, or put images there",
+                "root",
+            )
         parts[name] = Part(ImageFiles(paths, request.channels), torch.tensor(labels))
     return Dataset(parts, Classes(len(classes), tuple(classes)), tuple(classes))
 
@@ -158,12 +177,22 @@ def tensors(request: Request) -> Dataset:
             arrays = [
                 _array(file, request.args[name], name, path) for name in ("inputs", "targets")
             ]
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise SourceError(f"'{path}' is no .npz file: {error}", None, "path") from None
-    inputs = torch.from_numpy(arrays[0]).to(getattr(torch, request.plan.input.dtype))
-    targets = torch.from_numpy(arrays[1])
-    if len(inputs) != len(targets):
-        raise SourceError(f"'{path}' has {len(inputs)} inputs, but {len(targets)} targets")
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:  # zip archives and numpy's headers fail in many ways
+        raise SourceError(f"'{path}' cannot be read as .npz: {error}", None, "path") from None
+    inputs, targets = map(torch.from_numpy, arrays)
+    if request.plan.input.dtype == "int64" and inputs.is_floating_point():
+        raise SourceError(
+            f"'{request.args['inputs']}' holds {arrays[0].dtype}, but the input is token ids",
+            "store whole numbers, or make `input` floats",
+            "inputs",
+        )
+    inputs = inputs.to(getattr(torch, request.plan.input.dtype))
+    if not inputs.isfinite().all():
+        raise SourceError(
+            f"'{request.args['inputs']}' holds values that are not finite numbers", param="inputs"
+        )
     shape = request.plan.input.shape
     if len(inputs.shape) - 1 != len(shape) or any(
         isinstance(dim, int) and dim != found
@@ -176,11 +205,20 @@ def tensors(request: Request) -> Dataset:
             "inputs",
         )
     target: Target
-    if targets.is_floating_point():
+    train = request.plan.spec.train
+    wants = LOSSES[train.loss.type].wants if train else None
+    if targets.is_floating_point() or wants == "same":
         targets = targets.to(torch.float32)
         targets = targets.unsqueeze(1) if targets.dim() == 1 else targets
         target = Values(tuple(targets.shape[1:]))
     else:
+        if targets.dim() != 1:
+            raise SourceError(
+                f"'{request.args['targets']}' has the shape {list(targets.shape)}, but class "
+                "indices are one number a sample",
+                "store them with one dimension, or floats for a loss that compares values",
+                "targets",
+            )
         targets = targets.to(torch.int64)
         target = Classes(int(targets.max()) + 1 if len(targets) else 0)
     return Dataset({"train": Part(inputs, targets)}, target)
@@ -189,10 +227,12 @@ def tensors(request: Request) -> Dataset:
 def _array(file: Any, name: str, param: str, path: Path) -> np.ndarray[Any, Any]:
     if name not in file:
         raise SourceError(f"'{path}' has no array '{name}'", f"it has {', '.join(file)}", param)
-    found = file[name]
+    found = np.asarray(file[name])
+    if not found.ndim:
+        raise SourceError(f"'{name}' is a single number, without samples", param=param)
     if found.dtype.kind not in "fiub" or not found.dtype.isnative:
         raise SourceError(f"'{name}' holds {found.dtype}, not numbers", param=param)
-    return np.asarray(found)
+    return found
 
 
 def synthetic(request: Request) -> Dataset:
@@ -203,7 +243,7 @@ def synthetic(request: Request) -> Dataset:
     size = (args["samples"], *shape)
     flat: Tensor
     if plan.input.dtype == "int64":
-        inputs = torch.randint(0, 2, size, generator=generator)
+        inputs = torch.randint(0, min(2, vocabulary(plan)), size, generator=generator)
     else:
         inputs = torch.randn(size, generator=generator)
     flat = inputs.flatten(1).to(torch.float32)
@@ -220,6 +260,12 @@ def synthetic(request: Request) -> Dataset:
     assert isinstance(target, Values)
     targets = (scores > 0).to(torch.float32) if target.binary else scores
     return Dataset({"train": Part(inputs, targets)}, target)
+
+
+def vocabulary(plan: Plan) -> int:
+    """How many token ids every `Embedding` knows, from 0."""
+    known = [node.args["num_embeddings"] for node in plan.root.walk() if node.type in EMBEDDINGS]
+    return min(known, default=1)
 
 
 def _channels(pixels: Tensor, wanted: int) -> Tensor:

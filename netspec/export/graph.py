@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from netspec.catalogue.transforms import AtLeast
 from netspec.data.preprocessing import Preprocessing
+from netspec.data.sources import vocabulary
 from netspec.diagnostics import Code, SpecError
 from netspec.planning import Plan
 from netspec.shapes import Dim, Expr, Shape, at, name
@@ -78,7 +79,7 @@ def example(plan: Plan, batch: int, seed: int = 0, larger: int = 0) -> Tensor:
     if takes_images(plan):
         return torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
     if plan.input.dtype == "int64":
-        return torch.zeros(size, dtype=torch.int64)
+        return torch.randint(0, vocabulary(plan), size, generator=generator)
     return torch.randn(size, generator=generator)
 
 
@@ -105,7 +106,8 @@ def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        cause = error.__cause__ or error
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise SpecError.of(
             Code.EXPORT,
             f"torch {torch.__version__} cannot export this network: {reason}",

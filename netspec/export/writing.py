@@ -13,11 +13,20 @@ from torch import Tensor, nn
 from netspec import files
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
-from netspec.diagnostics import Code, SpecError
+from netspec.diagnostics import Code, InputError, NetspecError, SpecError
 from netspec.export.graph import Deployed, convert, deployed, example, input_shape, takes_images
 from netspec.planning import Plan
 from netspec.runtime import Session, integrity, metadata
-from netspec.runtime.metadata import Activation, Input, Metadata, Output, Task, Tolerance, Vector
+from netspec.runtime.metadata import (
+    Activation,
+    Array,
+    Input,
+    Metadata,
+    Output,
+    Task,
+    Tolerance,
+    Vector,
+)
 from netspec.runtime.verification import agree, distance
 from netspec.shapes import Expr
 from netspec.spec.writing import resolved, to_yaml
@@ -65,25 +74,35 @@ def write(
 
 def _prove(plan: Plan, module: Deployed, file: Path) -> list[float]:
     """The difference from torch for each batch. Raises SpecError where it is too large."""
-    session = Session(file)
     found = []
-    for batch in BATCHES:
-        # A named size is tried at its least and beyond, so that none is fixed by the example.
-        sample = example(plan, batch, seed=batch, larger=0 if batch == 1 else 3 * batch)
-        wanted, got = _run(module, sample), session.run(sample.numpy())
-        if not agree(got, wanted, TOLERANCE):
-            raise SpecError.of(
-                Code.EXPORT,
-                f"onnxruntime differs from torch by {distance(got, wanted):.2g} at batch {batch}, "
-                "so the file was not kept",
-                file=plan.spec.document.source.name,
-                remedy="see the reference's list of layers that ONNX cannot express",
-            )
-        found.append(distance(got, wanted))
+    try:
+        session = Session(file)
+        for batch in BATCHES:
+            # A named size is tried at its least and beyond, so that none is fixed by the example.
+            sample = example(plan, batch, seed=batch, larger=0 if batch == 1 else 3 * batch)
+            wanted, got = _run(module, sample), session.run(sample.numpy())
+            if not agree(got, wanted, TOLERANCE):
+                raise _unproved(
+                    plan,
+                    f"onnxruntime differs from torch by {distance(got, wanted):.2g} at batch "
+                    f"{batch}",
+                )
+            found.append(distance(got, wanted))
+    except InputError as error:  # about a temporary file, which says nothing to a user
+        raise _unproved(plan, error.diagnostics[0].message) from None
     return found
 
 
-def _run(module: Deployed, sample: Tensor) -> np.ndarray:
+def _unproved(plan: Plan, message: str) -> NetspecError:
+    return SpecError.of(
+        Code.EXPORT,
+        f"{message}, so the file was not kept",
+        file=plan.spec.document.source.name,
+        remedy="see the reference's list of layers that ONNX cannot express",
+    )
+
+
+def _run(module: Deployed, sample: Tensor) -> Array:
     with torch.inference_mode():
         return np.asarray(module(sample).numpy())
 

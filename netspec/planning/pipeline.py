@@ -97,6 +97,7 @@ def _check_way(
                         f"{step.type} cannot stand in {stage}",
                         f"it belongs in {' or '.join(transform.stages)}",
                     )
+                transform.check(dict(step.args))
                 image = transform.rule(image, dict(step.args))
             except Refusal as refusal:
                 refuse(refusal, step, findings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,8 @@ BYTES = {"float32": 4, "int64": 8}
 
 @dataclass(frozen=True)
 class Node:
-    """One module of the tree. `name` is its dotted key in the `state_dict`; the root's is ""."""
+    """One module of the tree. `provisional`: torch alone knows it, and its output is what its
+    author expects. `name` is its dotted key in the `state_dict`; the root's is ""."""
 
     name: str
     type: str
@@ -30,6 +32,7 @@ class Node:
     weights: Weights = field(default_factory=dict)
     own_macs: Dim = 0
     children: tuple[Node, ...] = ()
+    provisional: bool = False
     entry: Entry | None = None
 
     @property
@@ -40,8 +43,13 @@ class Node:
     @cached_property
     def parameters(self) -> int:
         """How many parameters it and all below it have."""
-        own = sum(int(numel(shape)) for shape in self.weights.values())
+        own = sum(math.prod(shape) for shape in self.weights.values())
         return own + sum(child.parameters for child in self.children)
+
+    @cached_property
+    def unknown(self) -> bool:
+        """Whether torch alone knows the counts of it or of something below it."""
+        return self.provisional or any(child.unknown for child in self.children)
 
     @cached_property
     def macs(self) -> Dim:

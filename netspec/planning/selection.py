@@ -46,7 +46,9 @@ def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Ini
                     found[key] = initializers[name]
         _check_rule(rule, matched, findings)
     for node in root.walk():
-        for name, initializer in node.entry.init if node.entry else ():
+        if node.entry is None:
+            continue
+        for name, initializer in node.entry.init:
             if name not in node.weights:
                 _missing(node, name, (*node.entry.path, "init", name), findings)
                 continue

@@ -87,12 +87,12 @@ def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:
                 f"{loss.name} needs one score for each class, but the output is {output}",
                 "end with `Flatten` and `Linear`; a recurrent layer can give its `output: last`",
             )
-        if target.count is not None and isinstance(output.shape[0], int):
-            if output.shape[0] < target.count:
-                raise Refusal(
-                    f"the output {output} has fewer scores than the data's {target.count} classes",
-                    f"end with `Linear: {{out_features: {target.count}}}`",
-                )
+        scores = output.shape[0]
+        if target.count is not None and isinstance(scores, int) and scores < target.count:
+            raise Refusal(
+                f"the output {output} has fewer scores than the data's {target.count} classes",
+                f"end with `Linear: {{out_features: {target.count}}}`",
+            )
 
 
 def _check_metric(named: Named, loss: Loss, target: Target) -> None:

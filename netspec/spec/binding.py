@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.catalogue.component import Component, OneOf, Section
-from netspec.catalogue.types import Either, ListOf, Type, problem
+from netspec.catalogue.types import Either, ListOf, Type, canonical, problem
 from netspec.diagnostics import Code
 from netspec.spec.document import Path_
 from netspec.spec.expressions import (
@@ -63,7 +63,7 @@ class Binder:
         resolved = self.resolve(value, path)
         if not before and not self.findings.within(path):
             self._check(kind, resolved, value, path)
-        return resolved
+        return canonical(kind, resolved) if kind.accepts(resolved) else resolved
 
     def _alternative(self, kind: Either, value: Any) -> Type:
         """The component or section among a type's alternatives, where one is written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -20,6 +20,12 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(netspec_schema())
 
 
+def refresh() -> None:
+    """Take in layers that were added to the catalogue."""
+    netspec_schema.cache_clear()
+    _validator.cache_clear()
+
+
 def check(findings: Findings) -> None:
     """Report everything that the schema says against the document."""
     for error in _validator().iter_errors(findings.document.data):
@@ -28,41 +34,41 @@ def check(findings: Findings) -> None:
 
 def _report(error: ValidationError, findings: Findings) -> None:
     path: Path_ = tuple(error.absolute_path)
-    schema: dict[str, Any] = dict(error.schema)
+    instance: Any = error.instance
+    schema: dict[str, Any] = dict(cast(Any, error.schema))
     match error.validator:
         case "additionalProperties":
-            for key in error.instance:
+            for key in instance:
                 if key not in schema["properties"] and not _is_block(key, schema):
                     _unknown(str(key), schema, path, findings)
         case "required":
-            written = error.instance
-            missing = [key for key in schema["required"] if key not in written]
+            missing = [key for key in schema["required"] if key not in instance]
             # A misspelt key is reported as such, once.
-            extra = [key for key in written if key not in schema["properties"]]
+            extra = [key for key in instance if key not in schema["properties"]]
             missing = [key for key in missing if not any(suggestion(e, [key]) for e in extra)]
             if missing:
                 _missing(schema, missing, path, findings)
-        case "enum" | "anyOf" if schema.get("x-names") and isinstance(error.instance, str):
-            _bare(error.instance, schema, path, findings)
-        case "type" if error.instance is None and "required" in schema:
+        case "enum" | "anyOf" if schema.get("x-names") and isinstance(instance, str):
+            _bare(instance, schema, path, findings)
+        case "type" if instance is None and "required" in schema:
             _missing(schema, schema["required"], path, findings)
         case "maxProperties":
-            keys = ", ".join(error.instance)
+            keys = ", ".join(instance)
             findings.add(Code.ENTRY, f"one name is wanted here, not {keys}", path)
         case "type" if "x-call" in schema and _beside_a_layer(path, findings):
             pass  # expansion calls it an unknown key of the entry
-        case "minProperties" if not error.instance:
+        case "minProperties" if not instance:
             findings.add(Code.ENTRY, f"{_label(path)} is empty", path)
         case "minProperties":  # of an init rule; one without `match` is reported as such
-            if "match" in error.instance:
+            if "match" in instance:
                 findings.add(Code.ENTRY, f"{_label(path)} names no parameter to fill", path)
         case _:
             expected = schema.get("errorMessage", f"does not fit: {error.message}")
             findings.add(
                 Code.VALUE,
-                f"{_label(path)} is {show(error.instance)}, but {expected}",
+                f"{_label(path)} is {show(instance)}, but {expected}",
                 path,
-                _value_remedy(error.instance),
+                _value_remedy(instance),
             )
 
 

@@ -173,10 +173,8 @@ def _replace(at: Node, steps: Path_, new: Node, key: str, done: Path_ = ()) -> N
         children[step] = _replace(children[step], steps[1:], new, key, (*done, step))
         value: Any = [children[index].value for index in range(len(at.value))]
         return Node(value, at.mark, at.source, at.size, at.depth, at.keys, children)
-    if (
-        not isinstance(at.value, dict | None)
-        or done[:1] in (("vars",), ("blocks",))
-        and (step not in children)
+    if not isinstance(at.value, dict | None) or (
+        done[:1] in (("vars",), ("blocks",)) and (step not in children)
     ):
         raise _error(
             new.source,
@@ -377,6 +375,7 @@ class _Builder:
 
 def _mark(event: yaml.Event) -> Mark:
     start, end = event.start_mark, event.end_mark
+    assert start is not None and end is not None  # a parser's events all have marks
     return (start.line, start.column, end.line, end.column)
 
 

@@ -167,9 +167,9 @@ def _value(node: ast.expr, scope: Scope) -> Any:
             type(op) in COMPARISONS for op in ops
         ):
             a = _value(left, scope)
-            for op, other in zip(ops, others, strict=True):
+            for comparison, other in zip(ops, others, strict=True):
                 b = _value(other, scope)
-                if not COMPARISONS[type(op)](a, b):
+                if not COMPARISONS[type(comparison)](a, b):
                     return False
                 a = b
             return True

@@ -45,6 +45,9 @@ class Findings:
         """Whether something stands against it or anything in it."""
         return path in self._above
 
+    def has(self, code: Code) -> bool:
+        return any(found.code is code for found in self._found.values())
+
     def sorted(self) -> list[Diagnostic]:
         """In the order of the text."""
         return sorted(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from netspec.catalogue import sections
+from netspec.catalogue.layers import LAYERS, installed
 from netspec.diagnostics import Code, SpecError
 from netspec.shapes import Expr, Tensor, multiplies
 from netspec.spec import checking, expansion, model
@@ -56,6 +58,10 @@ def interpret(source: Document, folder: Path) -> tuple[Spec | None, Findings]:
     """The spec, as far as it can be known, and the findings. None where a bound was passed."""
     findings = Findings(source)
     checking.check(findings)
+    if findings.has(Code.UNKNOWN_LAYER) and installed.load(LAYERS):
+        checking.refresh()
+        findings = Findings(source)
+        checking.check(findings)
     try:
         return _Reader(findings).spec(folder), findings
     except TooMany:
@@ -116,10 +122,14 @@ class _Reader:
 
     def _name(self) -> str:
         written = self.data.get("name")
-        return str(written) if written else Path(self.findings.document.source.name).stem
+        if written:
+            return str(written)
+        stem = Path(self.findings.document.source.name).stem
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.-") or "spec"
 
     def _input(self) -> Tensor | None:
-        written, path = self.data.get("input"), ("input",)
+        path: Path_ = ("input",)
+        written = self.data.get("input")
         args = self.binder.args(sections.INPUT, written, path)
         if isinstance(written, dict):
             written, path = written.get("shape"), ("input", "shape")
@@ -151,7 +161,7 @@ class _Reader:
             match = self.binder.bind(sections.PATTERN, rule["match"], (*path, "match"))
             parameters = expansion.initializers(rule, path, self.binder)
             if not self.findings.within(path):
-                patterns = (match,) if isinstance(match, str) else tuple(match)
+                patterns: tuple[str, ...] = (match,) if isinstance(match, str) else tuple(match)
                 found.append(model.InitRule(patterns, parameters, path))
         return tuple(found)
 

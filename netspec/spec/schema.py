@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from functools import cache
 from typing import Any
 
 from netspec.catalogue import sections
 from netspec.catalogue.component import Component
-from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers import LAYERS, attention
 from netspec.catalogue.layers.structure import REPEAT
 from netspec.catalogue.types import BOOLEAN, TEXT, JsonSchema, as_written, schema_of
 
@@ -17,7 +18,7 @@ BLOCK_NAME = r"^[a-z_][A-Za-z0-9_]*$"
 BLOCK_CALL = rf"^(?!({'|'.join(SIBLINGS)})$)[a-z_][A-Za-z0-9_]*$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
-COMPONENTS: dict[str, Component] = {**LAYERS, REPEAT.name: REPEAT}
+COMPONENTS: ChainMap[str, Component] = ChainMap({REPEAT.name: REPEAT}, LAYERS)
 
 
 def _object(title: str, properties: JsonSchema, **keywords: Any) -> JsonSchema:
@@ -163,7 +164,7 @@ def netspec_schema() -> JsonSchema:
             ),
             "layer": _layer(),
             "block": _block(),
-            **{kind.kind: kind.definition() for kind in sections.KINDS},
+            **{kind.kind: kind.definition() for kind in (*sections.KINDS, *attention.NESTED)},
         },
     }
 

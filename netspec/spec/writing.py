@@ -44,7 +44,8 @@ def resolved(spec: Spec, *, paths: bool = True) -> Plain:
     data["export"] = {"onnx": _section(spec.onnx, sections.ONNX)}
     if spec.data and not paths:
         data["data"]["source"] = _named(_without_paths(spec.data.source))
-    return _escaped(data)
+    escaped: Plain = _escaped(data)
+    return escaped
 
 
 def digest(spec: Spec) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from netspec.compiler import build
-from netspec.data.batches import Batches
+from netspec.compiler import build, frozen
+from netspec.data.batches import Batch, Batches
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
 from netspec.diagnostics import Code, Diagnostic, InputError, SetupError, SpecError
 from netspec.planning import Plan
+from netspec.spec.document import Path_
 from netspec.spec.writing import digest
 from netspec.training.interruption import Interrupted, Interruption
 from netspec.training.listening import Listener
@@ -49,12 +50,17 @@ def train(
             remedy="add train: {epochs: …, loss: …, optimizer: …}",
         )
     try:
-        trainer = Trainer(plan, load(plan), device, listener or Listener())
+        # A run that goes on has its own weights, and its folder no tensor files for `init`.
+        trainer = Trainer(
+            plan, load(plan), device, listener or Listener(), initialize=resume is None
+        )
         if resume:
             trainer.restore(resume)
         run = resume or Run.create(plan, device, root)
         trainer.fit(run)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "CPUAllocator" not in str(error):
+            raise
         raise SetupError.of(
             Code.ENVIRONMENT,
             f"{device} has not enough memory for batches of {plan.spec.train.batch_size}",
@@ -72,14 +78,22 @@ class Trainer:
     """
 
     def __init__(
-        self, plan: Plan, dataset: Dataset, device: torch.device, listener: Listener
+        self,
+        plan: Plan,
+        dataset: Dataset,
+        device: torch.device,
+        listener: Listener,
+        *,
+        initialize: bool = True,
     ) -> None:
         assert plan.spec.train is not None
         self.plan, self.spec, self.settings = plan, plan.spec, plan.spec.train
         self.dataset, self.device, self.listener = dataset, device, listener
-        self.model = build(plan).to(device)
+        self.model = build(plan, initialize=initialize).to(device)
         self.loss = make_loss(self.spec, self.settings.loss).to(device)
-        self.metrics = metrics_of(self.settings.metrics, self.settings.loss)
+        self.metrics = metrics_of(
+            self.settings.metrics, probabilities=self.settings.loss.type == "BCELoss"
+        )
         self.batches = Batches(
             plan,
             dataset.parts["train"],
@@ -130,7 +144,7 @@ class Trainer:
         every = max(1, total // REPORTS_PER_EPOCH)
         recent, since = torch.zeros_like(self.running), 0
         for batch in self.batches.epoch(self.epoch, self.batch):
-            loss = self.loss(self.model(batch.inputs), batch.targets)
+            loss = self._loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if self.settings.clip_grad_norm is not None:
@@ -152,6 +166,16 @@ class Trainer:
             if last:
                 break
         return self.batch == total
+
+    def _loss(self, batch: Batch) -> Any:  # torch.Tensor, whose `backward` has no types
+        try:
+            return self.loss(self.model(batch.inputs), batch.targets)
+        except ValueError as error:
+            if len(batch) > 1:
+                raise
+            raise self._error(
+                ("train", "batch_size"), f"a batch of one teaches this network nothing: {error}"
+            ) from None
 
     def _end_epoch(self, board: Any) -> None:
         row: dict[str, Any] = {
@@ -201,48 +225,43 @@ class Trainer:
     def _length(self) -> Length:
         each = len(self.batches)
         if not each:
-            raise SpecError.of(
-                Code.TRAIN,
-                f"{len(self.batches.part)} training samples make no batch of two or more",
-                file=self.spec.document.source.name,
-            )
+            raise self._error(("data",), "a single training sample makes no batch of two or more")
         if self.settings.steps is not None:
             return Length(math.ceil(self.settings.steps / each), self.settings.steps, each)
         assert self.settings.epochs is not None
         return Length(self.settings.epochs, self.settings.epochs * each, each)
 
     def _learners(self) -> list[nn.Parameter]:
-        """What the optimizer holds: what learns now, or will once it is released."""
-        held = {id(p) for p in self.model.parameters() if p.requires_grad}
-        for frozen in self.plan.freezing:
-            if frozen.until is not None:
-                held |= {id(p) for p in self.model.get_submodule(frozen.module).parameters()}
-        return [p for p in self.model.parameters() if id(p) in held]
+        """What the optimizer holds: what learns now, or will once it is released; nothing where
+        nothing learns at once."""
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            return []
+        never = frozen(self.plan, self.model, math.inf)
+        return [each for name, each in self.model.named_parameters() if name not in never]
 
     def _train_mode(self) -> None:
         """Training mode, but for what is frozen whole: its norms and dropouts stand still."""
         self.model.train()
-        for frozen in self.plan.freezing:
-            module = self.model.get_submodule(frozen.module)
-            if frozen.until is not None and self.epoch >= frozen.until:
-                module.requires_grad_(True)
-            elif frozen.parameters is None:
-                module.eval()
+        fixed = frozen(self.plan, self.model, self.epoch)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad = name not in fixed
+        for each in self.plan.freezing:
+            if each.parameters is None and (each.until is None or self.epoch < each.until):
+                self.model.get_submodule(each.module).eval()
 
     def _check(self, loss: float) -> None:
         if math.isfinite(loss):
             return
-        raise SpecError(
-            [
-                Diagnostic(
-                    Code.TRAIN,
-                    f"the loss became {loss} in epoch {self.epoch}, by step {self.step}",
-                    self.spec.document.place(self.settings.optimizer.path, key=True),
-                    "lower the learning rate, or set train.clip_grad_norm; what the last whole "
-                    f"epoch reached is in {self.run.directory}",
-                )
-            ]
+        raise self._error(
+            self.settings.optimizer.path,
+            f"the loss became {loss} in epoch {self.epoch}, by step {self.step}",
+            "lower the learning rate, or set train.clip_grad_norm; what the last whole epoch "
+            f"reached is in {self.run.directory}",
         )
+
+    def _error(self, path: Path_, message: str, remedy: str | None = None) -> SpecError:
+        place = self.spec.document.place(path, key=True)
+        return SpecError([Diagnostic(Code.TRAIN, message, place, remedy)])
 
     def _seed(self) -> None:
         if self.random is None:

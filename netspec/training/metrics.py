@@ -40,14 +40,15 @@ def mse(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().flatten(1).mean(1)
 
 
-def metrics_of(named: Iterable[Named], loss: Named) -> dict[str, Metric]:
-    """The spec's metrics by name. `BCELoss` takes probabilities, so its threshold is a half."""
-    return {each.type: _metric(each, loss) for each in named}
+def metrics_of(named: Iterable[Named], probabilities: bool) -> dict[str, Metric]:
+    """The spec's metrics by name. probabilities: whether outputs for 0/1 targets lie in [0, 1],
+    as `BCELoss` wants them."""
+    return {each.type: _metric(each, probabilities) for each in named}
 
 
-def _metric(named: Named, loss: Named) -> Metric:
+def _metric(named: Named, probabilities: bool) -> Metric:
     function, args = attribute(METRICS[named.type]), METRICS[named.type].complete(named.args)
-    if named.type == "accuracy" and loss.type == "BCELoss":
+    if named.type == "accuracy" and probabilities:
         args["threshold"] = 0.5
     return lambda output, target: function(output, target, **args)
 

@@ -36,7 +36,9 @@ def make_loss(spec: Spec, named: Named) -> nn.Module:
 def make_optimizer(spec: Spec, named: Named, parameters: Iterable[nn.Parameter]) -> Optimizer:
     parameters = list(parameters)
     if not parameters:
-        raise _error(spec, named, "there is nothing to learn: no parameter is left unfrozen")
+        raise _error(
+            spec, named, "there is nothing to learn: no parameter is unfrozen when training begins"
+        )
     entry = OPTIMIZERS[named.type]
     made: Optimizer = _construct(spec, named, entry, parameters, **_args(entry, named))
     return made
@@ -95,9 +97,13 @@ def _scheduler(
     args = _args(entry, named)
     if entry.length and args.get(entry.length) is None:
         if named.type == "OneCycleLR" and args["epochs"] is not None:
-            args["steps_per_epoch"] = args["steps_per_epoch"] or length.steps_per_epoch
+            per_epoch = args["steps_per_epoch"] or length.steps_per_epoch
+            args["total_steps"] = args["epochs"] * per_epoch
         else:
             args[entry.length] = total
+    if named.type == "OneCycleLR" and args["total_steps"] < total:
+        message = f"its cycle ends after {args['total_steps']} steps of the run's {total}"
+        raise _error(spec, named, message)
     if entry.param("schedulers"):
         return _nested(spec, named, optimizer, length, total)
     made: LRScheduler = _construct(spec, named, entry, optimizer, **args)
@@ -110,6 +116,9 @@ def _nested(
     """Schedulers in a row (each as long as its stretch between milestones) or all at once."""
     entry = SCHEDULERS[named.type]
     children: tuple[Named, ...] = named.args["schedulers"]
+    for child in children:
+        if "interval" in child.siblings:
+            raise _error(spec, child, f"interval stands beside {named.type}, for all that it holds")
     milestones: list[int] = named.args.get("milestones", [])
     if entry.param("milestones"):
         if len(milestones) != len(children) - 1:

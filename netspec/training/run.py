@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -42,7 +44,7 @@ class Run:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         parent = root / made.name
         for attempt in range(1000):
-            directory = parent / (stamp if not attempt else f"{stamp}-{attempt + 1}")
+            directory = parent / (stamp if not attempt else f"{stamp}-{attempt + 1:03}")
             try:
                 directory.mkdir(parents=True)
             except FileExistsError:
@@ -63,7 +65,10 @@ class Run:
         """An existing run. Raises InputError where the folder holds none."""
         if not (directory / SPEC).is_file():
             raise InputError.of(
-                Code.RUN, f"is no run: it has no {SPEC}", file=str(directory), remedy=None
+                Code.RUN,
+                f"is no run: it has no {SPEC}",
+                file=str(directory),
+                remedy="runs lie in runs/NAME/DATE-TIME",
             )
         return cls(directory)
 
@@ -114,7 +119,7 @@ class Run:
         self._write_json(SUMMARY, {**self.summary, **facts})
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+        self._write(METRICS, "".join(json.dumps(_finite(row)) + "\n" for row in rows))
 
     def write_weights(self, weights: dict[str, Tensor], **facts: Any) -> None:
         """The best weights, with the model digest beside them."""
@@ -136,7 +141,7 @@ class Run:
         """The last state, from which the run goes on. Raises InputError."""
         path = self.directory / STATE
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            state: Any = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError.of(
                 Code.RUN,
@@ -147,13 +152,25 @@ class Run:
             raise InputError.of(
                 Code.RUN, f"cannot be read: {str(error).splitlines()[0]}", file=str(path)
             ) from None
+        if not isinstance(state, dict):
+            raise InputError.of(Code.RUN, "is no state of a run", file=str(path))
         return state
 
     def _write(self, name: str, content: bytes | str) -> None:
         files.write(self.directory / name, content)
 
     def _write_json(self, name: str, value: Any) -> None:
-        self._write(name, json.dumps(value, indent=2) + "\n")
+        self._write(name, json.dumps(_finite(value), indent=2) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """With null for numbers that JSON does not have."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(each) for key, each in value.items()}
+    return value
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -167,7 +184,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], file: str) -> None:
+def load_weights(model: torch.nn.Module, weights: Mapping[str, Tensor], file: str) -> None:
     """Put weights into a model. Raises InputError where they are another network's."""
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}

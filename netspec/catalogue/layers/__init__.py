@@ -1,12 +1,16 @@
 """Every layer type, a module per family."""
 
 from netspec.catalogue.layers import (
+    attention,
     convolution,
     elementwise,
     linear,
     normalization,
+    padding,
     pooling,
+    pretrained,
     recurrent,
+    resampling,
     steps,
     structure,
 )
@@ -16,11 +20,15 @@ FAMILIES = {
     "Structure": structure,
     "Convolution": convolution,
     "Pooling": pooling,
+    "Padding": padding,
+    "Resampling": resampling,
     "Linear": linear,
     "Normalisation": normalization,
     "Elementwise": elementwise,
     "Recurrent": recurrent,
+    "Attention": attention,
     "Steps": steps,
+    "Pretrained": pretrained,
 }
 
 LAYERS: dict[str, Layer] = {

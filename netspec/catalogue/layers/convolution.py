@@ -10,7 +10,15 @@ from netspec.catalogue.layers.layer import (
     spatial,
     volume,
 )
-from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, Choice, Either, PerDimension
+from netspec.catalogue.types import (
+    BOOLEAN,
+    NATURAL,
+    POSITIVE,
+    Choice,
+    Either,
+    PerDimension,
+    Type,
+)
 from netspec.shapes import Dim, Shape, show
 
 LAYOUTS = {1: "C, L", 2: "C, H, W", 3: "C, D, H, W"}
@@ -97,7 +105,9 @@ def convolution(rank: int) -> Layer:
     def macs(call: Call) -> Dim:
         return volume(output(call)) * volume(weights(call)["weight"][1:])
 
-    per = lambda item: PerDimension(item, rank)  # noqa: E731
+    def per(item: Type) -> PerDimension:
+        return PerDimension(item, rank)
+
     return Layer(
         name=f"Conv{rank}d",
         doc=f"{rank}-d convolution",
@@ -157,7 +167,9 @@ def transposed(rank: int) -> Layer:
     def macs(call: Call) -> Dim:
         return volume(call.shape) * volume(weights(call)["weight"][1:])
 
-    per = lambda item: PerDimension(item, rank)  # noqa: E731
+    def per(item: Type) -> PerDimension:
+        return PerDimension(item, rank)
+
     return Layer(
         name=f"ConvTranspose{rank}d",
         doc=f"{rank}-d transposed convolution",

@@ -1,17 +1,21 @@
 """Layers whose output has their input's shape: rows of one table."""
 
+from collections.abc import Callable
+
 from netspec.catalogue.component import Param, Refusal
+from netspec.catalogue.layers.convolution import LAYOUTS
 from netspec.catalogue.layers.layer import Call, Layer, Weights, channels
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
     INTEGER,
+    NONNEGATIVE,
     NUMBER,
     POSITIVE,
     PROBABILITY,
     Choice,
 )
-from netspec.shapes import Shape
+from netspec.shapes import Shape, divisible
 
 INPLACE = Param("inplace", BOOLEAN, False, "write the result over the input")
 
@@ -66,6 +70,57 @@ ACTIVATIONS = [
     ),
 ]
 
+
+def _glu(call: Call) -> Shape:
+    axis = call.axis("dim")
+    length = call.shape[axis]
+    if not divisible(length, 2):
+        raise Refusal(
+            f"GLU halves dimension {call['dim']} of {call.input}, and {length} may be odd",
+            "make it even; a named one can be declared as 2*N",
+            "dim",
+        )
+    return (*call.shape[:axis], length // 2, *call.shape[axis + 1 :])
+
+
+def _ordered(lower: str, upper: str, *, equal: bool) -> Callable[[Call], Shape]:
+    """The input's shape, where one parameter lies below another."""
+
+    def output(call: Call) -> Shape:
+        if call[lower] > call[upper] or (call[lower] == call[upper] and not equal):
+            raise Refusal(
+                f"{lower} {call[lower]:g} must lie below {upper} {call[upper]:g}", param=lower
+            )
+        return call.shape
+
+    return output
+
+
+MORE_ACTIVATIONS = [
+    Layer(
+        name="Hardtanh",
+        params=(Param("min_val", NUMBER, -1.0), Param("max_val", NUMBER, 1.0), INPLACE),
+        output=_ordered("min_val", "max_val", equal=False),
+    ),
+    Layer(name="Hardshrink", params=(Param("lambd", NUMBER, 0.5),)),
+    Layer(name="Softshrink", params=(Param("lambd", NONNEGATIVE, 0.5),)),
+    Layer(name="Threshold", params=(Param("threshold", NUMBER), Param("value", NUMBER), INPLACE)),
+    Layer(
+        name="RReLU",
+        params=(Param("lower", NUMBER, 1 / 8), Param("upper", NUMBER, 1 / 3), INPLACE),
+        output=_ordered("lower", "upper", equal=True),
+        doc="random slopes in training; torch cannot export it",
+    ),
+    Layer(
+        name="GLU",
+        params=(Param("dim", INTEGER, -1, "the batch is 0"),),
+        output=_glu,
+        doc="halves `dim` (Dauphin et al., 2016, arXiv:1612.08083)",
+    ),
+    Layer(name="Softmin", params=(Param("dim", INTEGER, doc="the batch is 0"),), output=_softmax),
+    Layer(name="Softmax2d", layouts=("C, H, W",)),
+]
+
 P = Param("p", PROBABILITY, 0.5, "probability of an element to be zeroed")
 
 DROPOUTS = [
@@ -74,6 +129,7 @@ DROPOUTS = [
     Layer(name="Dropout2d", params=(P, INPLACE), layouts=("C, H, W",)),
     Layer(name="Dropout3d", params=(P, INPLACE), layouts=("C, D, H, W",)),
     Layer(name="AlphaDropout", params=(P, INPLACE)),
+    Layer(name="FeatureAlphaDropout", params=(P, INPLACE), layouts=("C", *LAYOUTS.values())),
 ]
 
-LAYERS = [Layer(name="Identity", dtypes=None), *ACTIVATIONS, *DROPOUTS]
+LAYERS = [Layer(name="Identity", dtypes=None), *ACTIVATIONS, *MORE_ACTIVATIONS, *DROPOUTS]

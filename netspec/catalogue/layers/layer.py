@@ -93,19 +93,26 @@ class Layer(Component):
 
     layouts: the sample shapes it takes, as text (`"C, H, W"`); empty: any.
     inferred: parameter → what it must be, from the input; such a parameter may be left out.
+    settled: parameter that says one thing in several ways → the way that the module keeps, so that
+        equal modules have equal plans.
     output: the rule of the output's shape (a shape keeps the input's dtype).
     weights: the learned parameters' names and shapes, as in the module's own `state_dict`.
     macs: multiplications in convolutions, linear layers, attention and recurrences.
     withheld: parameters of the torch class that are not offered → the reason.
+    opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
+    nested: parameters that are layers themselves, applied to the same input → which may stand.
     """
 
     layouts: tuple[str, ...] = ()
     dtypes: tuple[str, ...] | None = ("float32",)
-    inferred: Mapping[str, Callable[[Call], Dim]] = field(default_factory=dict)
+    inferred: Mapping[str, Callable[[Call], Dim | list[int]]] = field(default_factory=dict)
+    settled: Mapping[str, Callable[[Call], Any]] = field(default_factory=dict)
     output: Callable[[Call], Tensor | Shape] = _same
     weights: Callable[[Call], Weights] = _none
     macs: Callable[[Call], Dim] = _zero
     withheld: Mapping[str, str] = field(default_factory=dict)
+    nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
+    opaque: bool = False
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -131,7 +138,7 @@ class Layer(Component):
             )
 
     def resolve(self, call: Call) -> None:
-        """Fill in and check what follows from the input, then the defaults."""
+        """Fill in and check what follows from the input, then the defaults, and settle them."""
         for param, rule in self.inferred.items():
             found = rule(call)
             written = call.args.setdefault(param, found)
@@ -141,7 +148,12 @@ class Layer(Component):
                     f"leave {param} out: it is inferred",
                     param,
                 )
+        for param, entries in self.nested.items():
+            if param in call.args and call.args[param] is not None:
+                call.args[param] = _nested(entries, call.args[param], call)
         call.args = self.complete(call.args)
+        for param, rule in self.settled.items():
+            call.args[param] = rule(call)
 
     def shape_of(self, call: Call) -> Tensor:
         """The output; every dimension of it holds at least one element."""
@@ -151,6 +163,15 @@ class Layer(Component):
         for dim in output.shape:
             call.require(dim, 1, f"{self.name} would turn {call.input} into {show(output.shape)}")
         return output
+
+
+def _nested(entries: Mapping[str, Layer], written: Any, call: Call) -> dict[str, Any]:
+    """A layer inside another one, resolved: `{Name: {parameter: value}}`."""
+    layer, inner = entries[written.type], Call(call.input, dict(written.args), call.conditions)
+    layer.check_layout(call.input)
+    layer.resolve(inner)
+    layer.shape_of(inner)
+    return {layer.name: inner.args}
 
 
 def inferred(name: str, kind: Type, doc: str = "") -> Param:

@@ -8,6 +8,7 @@ from netspec.catalogue.types import (
     INTEGER,
     NUMBER,
     POSITIVE,
+    Choice,
     Either,
     Integer,
     ListOf,
@@ -33,7 +34,8 @@ def _linear_weights(call: Call) -> Weights:
 
 
 def _linear_macs(call: Call) -> Dim:
-    return volume(call.shape) * call["out_features"]
+    macs: Dim = volume(call.shape) * call["out_features"]
+    return macs
 
 
 def _flatten(call: Call) -> Shape:
@@ -64,14 +66,27 @@ def _unflatten(call: Call) -> Shape:
     return (*call.shape[:axis], *split, *call.shape[axis + 1 :])
 
 
-def _embedding(call: Call) -> Tensor:
-    index = call["padding_idx"]
-    if index is not None and not -call["num_embeddings"] <= index < call["num_embeddings"]:
+def _padding_idx(call: Call) -> int | None:
+    """Counted from the first embedding."""
+    index, count = call["padding_idx"], call["num_embeddings"]
+    if index is None:
+        return None
+    if not -count <= index < count:
         raise Refusal(
-            f"padding_idx {index} lies outside the {call['num_embeddings']} embeddings",
-            param="padding_idx",
+            f"padding_idx {index} lies outside the {count} embeddings", param="padding_idx"
         )
+    return int(index % count)
+
+
+def _embedding(call: Call) -> Tensor:
     return Tensor((*call.shape, call["embedding_dim"]))
+
+
+def _embedding_bag(call: Call) -> Tensor:
+    for param in ("sparse", "scale_grad_by_freq"):
+        if call["mode"] == "max" and call[param]:
+            raise Refusal(f"mode 'max' has no {param}", param=param)
+    return Tensor(_embedding(call).shape[1:])
 
 
 SIZES = ListOf(Either(Integer(-1, -1), POSITIVE), 1)
@@ -124,7 +139,28 @@ LAYERS = [
             Param("sparse", BOOLEAN, False),
         ),
         dtypes=("int64",),
+        settled={"padding_idx": _padding_idx},
         output=_embedding,
         weights=lambda call: {"weight": (call["num_embeddings"], call["embedding_dim"])},
+    ),
+    Layer(
+        name="EmbeddingBag",
+        doc="the sum, mean or largest of the token ids' learned vectors",
+        layouts=("T",),
+        params=(
+            Param("num_embeddings", POSITIVE),
+            Param("embedding_dim", POSITIVE),
+            Param("max_norm", optional(ABOVE_ZERO), None),
+            Param("norm_type", NUMBER, 2.0),
+            Param("scale_grad_by_freq", BOOLEAN, False),
+            Param("mode", Choice("sum", "mean", "max"), "mean"),
+            Param("sparse", BOOLEAN, False),
+            Param("padding_idx", optional(INTEGER), None),
+        ),
+        dtypes=("int64",),
+        settled={"padding_idx": _padding_idx},
+        output=_embedding_bag,
+        weights=lambda call: {"weight": (call["num_embeddings"], call["embedding_dim"])},
+        withheld={"include_last_offset": "a sample is one bag and has no offsets"},
     ),
 ]

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 
 from netspec.catalogue.component import Param, Refusal
-from netspec.catalogue.layers.layer import Call, Layer, Weights, channels, features, inferred
+from netspec.catalogue.layers.convolution import LAYOUTS
+from netspec.catalogue.layers.layer import (
+    Call,
+    Layer,
+    Weights,
+    channels,
+    features,
+    inferred,
+    spatial,
+)
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -36,8 +45,8 @@ def _batch_norm(name: str, *layouts: str) -> Layer:
             call.require(
                 numel(call.shape[1:]),
                 2,
-                f"without running statistics {name} cannot evaluate a single sample of {call.input}: "
-                "each channel has one value",
+                f"without running statistics {name} cannot evaluate a single sample: each channel "
+                f"of {call.input} has one value",
                 "leave track_running_stats at true",
                 "track_running_stats",
             )
@@ -53,6 +62,34 @@ def _batch_norm(name: str, *layouts: str) -> Layer:
             Param("momentum", optional(PROBABILITY), 0.1, "null: a cumulative average"),
             Param("affine", BOOLEAN, True),
             Param("track_running_stats", BOOLEAN, True),
+        ),
+        inferred={"num_features": channels},
+        output=output,
+        weights=_affine("num_features", "affine"),
+    )
+
+
+def _instance_norm(rank: int) -> Layer:
+    def output(call: Call) -> Shape:
+        call.require(
+            numel(spatial(call.shape)),
+            2,
+            f"InstanceNorm{rank}d needs more than one value a channel, but the input is "
+            f"{call.input}",
+            "pool less before it, or use GroupNorm",
+        )
+        return call.shape
+
+    return Layer(
+        name=f"InstanceNorm{rank}d",
+        doc="normalisation over each channel of each sample",
+        layouts=(LAYOUTS[rank],),
+        params=(
+            inferred("num_features", POSITIVE),
+            EPS,
+            Param("momentum", PROBABILITY, 0.1),
+            Param("affine", BOOLEAN, False),
+            Param("track_running_stats", BOOLEAN, False),
         ),
         inferred={"num_features": channels},
         output=output,
@@ -105,10 +142,44 @@ def _last(call: Call) -> list[int]:
     return written if written is not None else [features(call)]
 
 
+LAYER_NORM = Layer(
+    name="LayerNorm",
+    doc="normalisation over the last dimensions",
+    params=(
+        inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
+        EPS,
+        Param("elementwise_affine", BOOLEAN, True),
+        Param("bias", BOOLEAN, True),
+    ),
+    inferred={"normalized_shape": _last},
+    output=_trailing,
+    settled={
+        "normalized_shape": lambda call: list(normalized(call)),
+        "bias": lambda call: call["elementwise_affine"] and call["bias"],
+    },
+    weights=_layer_norm_weights,
+)
+
+RMS_NORM = Layer(
+    name="RMSNorm",
+    doc="root-mean-square normalisation (Zhang and Sennrich, 2019, arXiv:1910.07467)",
+    params=(
+        inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
+        Param("eps", optional(NONNEGATIVE), None, "default: the dtype's own"),
+        Param("elementwise_affine", BOOLEAN, True),
+    ),
+    inferred={"normalized_shape": _last},
+    settled={"normalized_shape": lambda call: list(normalized(call))},
+    output=_trailing,
+    weights=lambda call: {"weight": normalized(call)} if call["elementwise_affine"] else {},
+)
+
 LAYERS = [
     _batch_norm("BatchNorm1d", "C", "C, L"),
     _batch_norm("BatchNorm2d", "C, H, W"),
     _batch_norm("BatchNorm3d", "C, D, H, W"),
+    _batch_norm("SyncBatchNorm", "C", "C, L", "C, H, W", "C, D, H, W"),
+    *map(_instance_norm, LAYOUTS),
     Layer(
         name="GroupNorm",
         doc="normalisation over groups of channels",
@@ -122,18 +193,18 @@ LAYERS = [
         output=_group_norm,
         weights=_affine("num_channels", "affine"),
     ),
+    LAYER_NORM,
+    RMS_NORM,
     Layer(
-        name="LayerNorm",
-        doc="normalisation over the last dimensions",
+        name="CrossMapLRN2d",
+        doc="an older LocalResponseNorm; torch cannot export it",
+        layouts=("C, H, W",),
         params=(
-            inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
-            EPS,
-            Param("elementwise_affine", BOOLEAN, True),
-            Param("bias", BOOLEAN, True),
+            Param("size", POSITIVE),
+            Param("alpha", NUMBER, 1e-4),
+            Param("beta", NUMBER, 0.75),
+            Param("k", NUMBER, 1.0),
         ),
-        inferred={"normalized_shape": _last},
-        output=_trailing,
-        weights=_layer_norm_weights,
     ),
     Layer(
         name="LocalResponseNorm",

@@ -1,14 +1,18 @@
 """Pooling. Sizes follow torch's `pooling_output_shape` (ATen/native/Pool.h)."""
 
+from typing import Any
+
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
 from netspec.catalogue.layers.layer import Call, Layer, spatial
 from netspec.catalogue.types import (
+    ABOVE_ZERO,
     BOOLEAN,
     NATURAL,
     POSITIVE,
     Either,
     ListOf,
+    Number,
     PerDimension,
     optional,
 )
@@ -17,8 +21,8 @@ from netspec.shapes import Dim, Shape
 ONE_TENSOR = {"return_indices": "it would make the layer return two tensors"}
 
 
-def _strides(call: Call, rank: int) -> tuple[int, ...]:
-    return call.spread("kernel_size" if call["stride"] is None else "stride", rank)
+def _stride(call: Call) -> Any:
+    return call["kernel_size"] if call["stride"] is None else call["stride"]
 
 
 def _pooled(call: Call, length: Dim, kernel: int, stride: int, pad: int, dilation: int = 1) -> Dim:
@@ -53,7 +57,7 @@ def max_pool(rank: int) -> Layer:
         sizes = zip(
             spatial(call.shape),
             call.spread("kernel_size", rank),
-            _strides(call, rank),
+            call.spread("stride", rank),
             call.spread("padding", rank),
             call.spread("dilation", rank),
             strict=True,
@@ -71,6 +75,7 @@ def max_pool(rank: int) -> Layer:
             Param("dilation", PerDimension(POSITIVE, rank), 1),
             Param("ceil_mode", BOOLEAN, False),
         ),
+        settled={"stride": _stride},
         output=output,
         withheld=ONE_TENSOR,
     )
@@ -79,15 +84,12 @@ def max_pool(rank: int) -> Layer:
 def avg_pool(rank: int) -> Layer:
     def output(call: Call) -> Shape:
         kernel = call.spread("kernel_size", rank)
-        if rank == 3:  # torch compares with the input before padding, in 3-d alone
-            for length, size in zip(spatial(call.shape), kernel, strict=True):
-                call.require(
-                    length, size, f"kernel_size {size} is larger than the input {call.input}"
-                )
+        if rank == 3:
+            _check_unpadded(call, kernel)
         sizes = zip(
             spatial(call.shape),
             kernel,
-            _strides(call, rank),
+            call.spread("stride", rank),
             call.spread("padding", rank),
             strict=True,
         )
@@ -106,6 +108,7 @@ def avg_pool(rank: int) -> Layer:
             Param("count_include_pad", BOOLEAN, True),
             *((divisor,) if rank > 1 else ()),
         ),
+        settled={"stride": _stride},
         output=output,
     )
 
@@ -134,8 +137,86 @@ def adaptive_pool(kind: str, rank: int) -> Layer:
     )
 
 
+def lp_pool(rank: int) -> Layer:
+    def output(call: Call) -> Shape:
+        kernel = call.spread("kernel_size", rank)
+        if rank == 3:
+            _check_unpadded(call, kernel)
+        sizes = zip(spatial(call.shape), kernel, call.spread("stride", rank), strict=True)
+        return (call.shape[0], *(_pooled(call, *size, 0) for size in sizes))
+
+    size = POSITIVE if rank == 1 else PerDimension(POSITIVE, rank)
+    return Layer(
+        name=f"LPPool{rank}d",
+        doc=f"{rank}-d power-average pooling",
+        layouts=(LAYOUTS[rank],),
+        params=(
+            Param("norm_type", ABOVE_ZERO, doc="the power"),
+            Param("kernel_size", size),
+            Param("stride", optional(size), None, "default: kernel_size"),
+            Param("ceil_mode", BOOLEAN, False),
+        ),
+        settled={"stride": _stride},
+        output=output,
+    )
+
+
+def fractional_max_pool(rank: int) -> Layer:
+    def output(call: Call) -> Shape:
+        if (call["output_size"] is None) == (call["output_ratio"] is None):
+            raise Refusal("give exactly one of output_size and output_ratio")
+        found = []
+        for index, (length, kernel) in enumerate(
+            zip(spatial(call.shape), call.spread("kernel_size", rank), strict=True)
+        ):
+            if call["output_size"] is not None:
+                size = call.spread("output_size", rank)[index]
+            else:
+                ratio = call.spread("output_ratio", rank)[index]
+                size = int(
+                    call.number(length, "a size times output_ratio", "use output_size") * ratio
+                )
+            # torch's 3-d kernel wants one element more than its 2-d one.
+            call.require(
+                length,
+                size + kernel - (1 if rank == 2 else 0),
+                f"{size} windows of {kernel} do not fit {length}",
+                "make kernel_size or the output smaller",
+                "kernel_size",
+            )
+            found.append(size)
+        return (call.shape[0], *found)
+
+    return Layer(
+        name=f"FractionalMaxPool{rank}d",
+        doc="max pooling over random windows, in evaluation too; torch cannot export it",
+        layouts=(LAYOUTS[rank],),
+        params=(
+            Param("kernel_size", PerDimension(POSITIVE, rank)),
+            Param("output_size", optional(PerDimension(POSITIVE, rank)), None),
+            Param("output_ratio", optional(PerDimension(Number(above=0, below=1), rank)), None),
+        ),
+        output=output,
+        withheld=ONE_TENSOR,
+    )
+
+
+def _check_unpadded(call: Call, kernel: tuple[int, ...]) -> None:
+    """In 3-d alone, torch compares the kernel with the input before padding."""
+    for length, size in zip(spatial(call.shape), kernel, strict=True):
+        call.require(
+            length,
+            size,
+            f"kernel_size {size} is larger than the input {call.input}",
+            "make kernel_size smaller, or pool less before it",
+            "kernel_size",
+        )
+
+
 LAYERS = [
     *map(max_pool, LAYOUTS),
     *map(avg_pool, LAYOUTS),
+    *map(lp_pool, LAYOUTS),
+    *map(fractional_max_pool, (2, 3)),
     *(adaptive_pool(kind, rank) for kind in ("Avg", "Max") for rank in LAYOUTS),
 ]

@@ -23,9 +23,12 @@ class _BatchFirst:
         return {"const": True}
 
 
+BATCH_FIRST = Param("batch_first", _BatchFirst(), True, "always true")
+
+
 def _outputs(call: Call) -> int:
     """The size of one direction's output."""
-    return call.args.get("proj_size") or call["hidden_size"]
+    return int(call.args.get("proj_size") or call["hidden_size"])
 
 
 def _directions(call: Call) -> int:
@@ -84,7 +87,7 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
             Param("num_layers", POSITIVE, 1),
             *nonlinearity,
             Param("bias", BOOLEAN, True),
-            Param("batch_first", _BatchFirst(), True, "always true"),
+            BATCH_FIRST,
             Param("dropout", PROBABILITY, 0.0, "between layers"),
             Param("bidirectional", BOOLEAN, False),
             *projection,
@@ -102,8 +105,38 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
     )
 
 
+def _cell(name: str, gates: int, *own: Param) -> Layer:
+    def weights(call: Call) -> Weights:
+        rows = gates * call["hidden_size"]
+        found: Weights = {
+            "weight_ih": (rows, call["input_size"]),
+            "weight_hh": (rows, call["hidden_size"]),
+        }
+        return found | ({"bias_ih": (rows,), "bias_hh": (rows,)} if call["bias"] else {})
+
+    return Layer(
+        name=name,
+        doc="one step from a zero state",
+        layouts=("features",),
+        params=(
+            inferred("input_size", POSITIVE),
+            Param("hidden_size", POSITIVE),
+            Param("bias", BOOLEAN, True),
+            *own,
+        ),
+        inferred={"input_size": features},
+        output=lambda call: (call["hidden_size"],),
+        weights=weights,
+        macs=lambda call: volume(weights(call)["weight_ih"]) + volume(weights(call)["weight_hh"]),
+    )
+
+
+NONLINEARITY = Param("nonlinearity", Choice("tanh", "relu"), "tanh")
+
 LAYERS = [
-    _recurrent("RNN", 1, Param("nonlinearity", Choice("tanh", "relu"), "tanh")),
+    _recurrent("RNN", 1, NONLINEARITY),
     _recurrent("LSTM", 4, Param("proj_size", NATURAL, 0)),
     _recurrent("GRU", 3),
+    _cell("RNNCell", 1, NONLINEARITY),
+    _cell("GRUCell", 3),
 ]

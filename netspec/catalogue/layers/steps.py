@@ -1,7 +1,7 @@
 """The tensor steps that nets need between layers, and the learned parameters that netspec adds."""
 
 from netspec.catalogue.component import Param, Refusal
-from netspec.catalogue.layers.layer import Call, Layer, features, inferred
+from netspec.catalogue.layers.layer import Call, Layer, Weights, channels, features, inferred
 from netspec.catalogue.layers.linear import SIZES, fill
 from netspec.catalogue.types import (
     BOOLEAN,
@@ -10,6 +10,9 @@ from netspec.catalogue.types import (
     NONNEGATIVE,
     NUMBER,
     POSITIVE,
+    PROBABILITY,
+    Choice,
+    ClassOf,
     Either,
     ListOf,
 )
@@ -77,6 +80,16 @@ def _positions(call: Call) -> int:
 def _scaled_size(call: Call) -> int:
     axis = call.index(call.args.get("dim", 1), "dim")
     return call.number(call.shape[axis], "the scaled dimension", "choose a `dim` of fixed size")
+
+
+def _squeeze_weights(call: Call) -> Weights:
+    width, inner = call["input_channels"], call["squeeze_channels"]
+    return {
+        "fc1.weight": (inner, width, 1, 1),
+        "fc1.bias": (inner,),
+        "fc2.weight": (width, inner, 1, 1),
+        "fc2.bias": (width,),
+    }
 
 
 LAYERS = [
@@ -162,5 +175,26 @@ LAYERS = [
         target="netspec.modules:Scale",
         doc="multiplies by a constant",
         params=(Param("factor", NUMBER),),
+    ),
+    Layer(
+        name="StochasticDepth",
+        target="torchvision.ops:StochasticDepth",
+        doc="zeroes whole samples (row) or batches in training (Huang et al., arXiv:1603.09382)",
+        params=(Param("p", PROBABILITY), Param("mode", Choice("batch", "row"))),
+    ),
+    Layer(
+        name="SqueezeExcitation",
+        target="torchvision.ops:SqueezeExcitation",
+        doc="channels weighed by their means (Hu et al., arXiv:1709.01507)",
+        layouts=("C, H, W",),
+        params=(
+            inferred("input_channels", POSITIVE),
+            Param("squeeze_channels", POSITIVE),
+            Param("activation", ClassOf("ReLU", "SiLU", "Hardswish", "GELU"), "ReLU"),
+            Param("scale_activation", ClassOf("Sigmoid", "Hardsigmoid"), "Sigmoid"),
+        ),
+        inferred={"input_channels": channels},
+        weights=_squeeze_weights,
+        macs=lambda call: 2 * call["input_channels"] * call["squeeze_channels"],
     ),
 ]

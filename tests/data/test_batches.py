@@ -1,0 +1,138 @@
+"""Batches follow from (seed, epoch, batch) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from netspec.data.batches import Batch, Batches
+from netspec.data.dataset import Part
+from netspec.data.loading import load
+from netspec.planning import plan
+from netspec.spec.loading import loads
+
+CPU = torch.device("cpu")
+DIGITS = """\
+netspec: 1
+input: [1, 8, 8]
+model: [Flatten, {Linear: {out_features: 10}}]
+data:
+  source: Digits
+  augment: [RandomAffine: {degrees: 20}, RandomHorizontalFlip]
+  preprocess: [Normalize: {mean: [0.3], std: [0.4]}]
+"""
+
+
+def batches(
+    seed: int = 0, count: int = 100, size: int = 16, *, training: bool = True, shuffle: bool = True
+) -> Batches:
+    made = plan(loads(DIGITS))
+    part = load(made).parts["train"].subset(torch.arange(count))
+    return Batches(
+        made, part, CPU, batch_size=size, training=training, shuffle=shuffle, seed=seed
+    )
+
+
+def same(a: Iterator[Batch], b: Iterator[Batch]) -> bool:
+    return all(
+        torch.equal(x.inputs, y.inputs) and torch.equal(x.targets, y.targets)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def labels(found: Iterator[Batch]) -> list[int]:
+    return torch.cat([each.targets for each in found]).tolist()
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
+    assert same(batches(3).epoch(5), batches(3).epoch(5))
+    assert not same(batches(3).epoch(5), batches(3).epoch(6))
+    assert not same(batches(3).epoch(5), batches(4).epoch(5))
+
+
+def test_earlier_epochs_leave_no_trace() -> None:
+    used = batches()
+    for number in range(3):
+        list(used.epoch(number))
+    assert same(used.epoch(3), batches().epoch(3))
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 6])
+def test_going_on_at_a_batch_gives_the_rest_of_the_epoch(start: int) -> None:
+    whole = list(batches().epoch(2))
+    assert same(batches().epoch(2, start), iter(whole[start:]))
+
+
+def test_an_epoch_sees_every_sample_once() -> None:
+    made = batches()
+    assert sorted(labels(made.epoch(0))) == sorted(made.part.targets.tolist())
+    assert labels(made.epoch(0)) != made.part.targets.tolist()
+
+
+def test_without_shuffling_the_order_is_the_sources() -> None:
+    made = batches(shuffle=False)
+    assert labels(made.epoch(7)) == made.part.targets.tolist()
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "training", "lengths"),
+    [
+        (33, 16, True, [16, 16]),  # batch norms cannot learn from one sample
+        (33, 16, False, [16, 16, 1]),
+        (34, 16, True, [16, 16, 2]),
+        (32, 16, True, [16, 16]),
+        (5, 16, True, [5]),
+        (3, 1, True, [1, 1, 1]),  # asked for
+        (1, 16, True, []),
+        (1, 16, False, [1]),
+    ],
+)
+def test_a_last_training_batch_of_one_is_dropped(
+    count: int, size: int, training: bool, lengths: list[int]
+) -> None:
+    made = batches(count=count, size=size, training=training)
+    assert [len(each) for each in made.epoch(0)] == lengths
+    assert len(made) == len(lengths)
+
+
+def test_augmentation_does_not_touch_or_follow_the_global_random_state() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = list(batches().epoch(0))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert same(batches().epoch(0), iter(first))
+
+
+def test_each_sample_of_a_batch_is_augmented_by_itself_and_anew_in_each_epoch() -> None:
+    made = plan(loads(DIGITS))
+    image = load(made).parts["train"].inputs[0]
+    part = Part(image.expand(8, -1, -1, -1), torch.zeros(8, dtype=torch.int64))
+    made_of_one = Batches(made, part, CPU, batch_size=8, training=True)
+    (first,), (second,) = made_of_one.epoch(0), made_of_one.epoch(1)
+    assert len(torch.unique(first.inputs, dim=0)) > 1
+    assert not torch.equal(first.inputs, second.inputs)
+
+
+def test_evaluation_is_not_augmented() -> None:
+    made = batches(training=False, shuffle=False)
+    (batch,) = list(made.epoch(0))[:1]
+    inputs = made.part.inputs
+    assert isinstance(inputs, Tensor)
+    assert torch.equal(batch.inputs, (inputs[:16] / 255 - 0.3) / 0.4)
+
+
+def test_tensors_come_as_they_are() -> None:
+    made = plan(
+        loads(
+            "netspec: 1\ninput: [3]\nmodel: [{Linear: {out_features: 2}}]\n"
+            "data: {source: {Synthetic: {samples: 5, classes: 2}}}\n"
+        )
+    )
+    part = load(made).parts["train"]
+    (batch,) = Batches(made, part, CPU, batch_size=5).epoch(0)
+    assert isinstance(part.inputs, Tensor)
+    assert torch.equal(batch.inputs, part.inputs)

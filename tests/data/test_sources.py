@@ -1,0 +1,531 @@
+"""Every source: what it reads, how it is split, and what it refuses, at its place in the spec."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets import CIFAR10
+
+from netspec.catalogue.sources import Classes, Values
+from netspec.data.dataset import Dataset, ImageFiles, Part
+from netspec.data.loading import load
+from netspec.data.sources import Request, downloaded
+from netspec.diagnostics import SpecError
+from netspec.planning import Plan, plan
+from netspec.spec.loading import loads
+
+HEAD = """\
+netspec: 1
+input: {input}
+model: [{layers}]
+data:
+  source:
+    {source}
+  split: {split}
+"""
+LOSS = "train: {{epochs: 1, loss: {loss}, optimizer: SGD}}\n"
+
+
+def planned(
+    source: str,
+    input: str = "[1, 8, 8]",
+    layers: str = "Flatten, Linear: {out_features: 10}",
+    split: str = "{}",
+    loss: str | None = None,
+) -> Plan:
+    text = HEAD.format(input=input, source=source, layers=layers, split=split)
+    return plan(loads(text + (LOSS.format(loss=loss) if loss else "")))
+
+
+def dataset(source: str, **rest: Any) -> Dataset:
+    return load(planned(source, **rest))
+
+
+def finding(source: str, **rest: Any) -> str:
+    """The one finding about the data, as `LINE: message`."""
+    with pytest.raises(SpecError) as caught:
+        dataset(source, **rest)
+    (found,) = caught.value.diagnostics
+    return f"{found.place.line}: {found.message}"
+
+
+def sizes(found: Dataset) -> dict[str, int]:
+    return {name: len(part) for name, part in found.parts.items()}
+
+
+def tensor(part: Part) -> Tensor:
+    assert isinstance(part.inputs, Tensor)
+    return part.inputs
+
+
+# Digits
+
+
+def test_digits_are_in_the_package() -> None:
+    with np.load(str(files("netspec.data") / "digits.npz")) as file:
+        images, labels = file["images"], file["labels"]
+    assert (images.shape, images.dtype) == ((1797, 8, 8), np.uint8)
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert set(np.unique(images)) == {round(count * 255 / 16) for count in range(17)}
+
+    found = dataset("Digits")
+    assert sizes(found) == {"train": 1438, "test": 359}
+    assert torch.equal(tensor(found.parts["test"])[:, 0], torch.from_numpy(images[4::5]))
+    assert found.parts["test"].targets.tolist() == labels[4::5].tolist()
+    assert found.classes == tuple("0123456789")
+    assert found.held_out == "test"
+
+
+def test_grey_images_become_three_equal_channels() -> None:
+    grey, colour = dataset("Digits"), dataset("Digits", input="[3, 8, 8]")
+    assert torch.equal(
+        tensor(colour.parts["train"]), tensor(grey.parts["train"]).expand(-1, 3, -1, -1)
+    )
+
+
+# Splitting
+
+
+def test_split_takes_the_test_share_of_the_whole_then_validation_of_the_rest() -> None:
+    found = dataset(
+        "Synthetic: {samples: 100, classes: 10}", split="{validation: 0.25, test: 0.2}"
+    )
+    assert sizes(found) == {"train": 60, "test": 20, "validation": 20}
+    assert found.held_out == "validation"
+    rows = [tuple(row) for part in found.parts.values() for row in tensor(part).flatten(1).tolist()]
+    assert len(set(rows)) == 100
+
+
+def test_split_follows_the_seed() -> None:
+    def validation(seed: int) -> Tensor:
+        text = HEAD.format(
+            input="[1, 8, 8]",
+            source="Digits",
+            layers="Flatten, Linear: {out_features: 10}",
+            split="{validation: 0.1}",
+        )
+        train = f"train: {{epochs: 1, seed: {seed}, loss: CrossEntropyLoss, optimizer: SGD}}\n"
+        return tensor(load(plan(loads(text + train))).parts["validation"])
+
+    assert torch.equal(validation(1), validation(1))
+    assert not torch.equal(validation(1), validation(2))
+
+
+def test_split_without_shuffling_takes_the_last_rows() -> None:
+    source = "Synthetic: {samples: 10, targets: 1}"
+    rest = {"input": "[2]", "layers": "Linear: {out_features: 1}"}
+    whole = tensor(dataset(source, **rest).parts["train"])
+    split = "{validation: 0.25, test: 0.2, shuffle: false}"
+    parts = dataset(source, split=split, **rest).parts
+    assert torch.equal(tensor(parts["train"]), whole[:6])
+    assert torch.equal(tensor(parts["validation"]), whole[6:8])
+    assert torch.equal(tensor(parts["test"]), whole[8:])
+
+
+def test_a_share_too_small_for_a_sample_is_refused() -> None:
+    source = "Synthetic: {samples: 4, classes: 10}"
+    assert finding(source, split="{validation: 0.1}") == (
+        "7: split.validation 0.1 of 4 samples leaves a part empty"
+    )
+
+
+def test_a_part_that_the_source_brings_is_not_split_off() -> None:
+    assert finding("Digits", split="{test: 0.1}") == (
+        "7: the source brings its own test part, so split.test has nothing to do"
+    )
+
+
+# MNIST and CIFAR10, as their downloads lie
+
+
+def idx(array: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    """An IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist/)."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+def write_mnist(root: Path, counts: Mapping[str, int], size: int = 28) -> None:
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for seed, (name, count) in enumerate(counts.items()):
+        draw = np.random.default_rng(seed)
+        images = draw.integers(0, 256, (count, size, size), np.uint8)
+        labels = draw.integers(0, 10, count, np.uint8)
+        (raw / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
+        (raw / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
+
+
+def mnist(root: Path) -> str:
+    return f"MNIST: {{root: '{root}'}}"
+
+
+def test_mnist(tmp_path: Path) -> None:
+    write_mnist(tmp_path, {"train": 6, "t10k": 3})
+    found = dataset(mnist(tmp_path), input="[1, 28, 28]")
+    assert sizes(found) == {"train": 6, "test": 3}
+    images = np.random.default_rng(1).integers(0, 256, (3, 28, 28), np.uint8)
+    assert torch.equal(tensor(found.parts["test"])[:, 0], torch.from_numpy(images))
+    assert found.classes == tuple("0123456789")
+
+
+def test_mnist_that_is_not_there(tmp_path: Path) -> None:
+    found = finding(mnist(tmp_path), input="[1, 28, 28]")
+    assert found.startswith(f"6: MNIST cannot be read from '{tmp_path}': Dataset not found")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"no IDX file", bytes(16)])
+def test_mnist_that_is_damaged(content: bytes, tmp_path: Path) -> None:
+    write_mnist(tmp_path, {"train": 6, "t10k": 3})
+    (tmp_path / "MNIST/raw/t10k-images-idx3-ubyte").write_bytes(content)
+    found = finding(mnist(tmp_path), input="[1, 28, 28]")
+    assert found.startswith(f"6: MNIST cannot be read from '{tmp_path}': ")
+
+
+def test_mnist_of_another_size_or_with_labels_missing(tmp_path: Path) -> None:
+    write_mnist(tmp_path / "a", {"train": 6, "t10k": 3}, size=20)
+    found = finding(mnist(tmp_path / "a"), input="[1, 28, 28]")
+    assert found.endswith("the train part's images are [1, 20, 20], not [1, 28, 28]")
+
+    write_mnist(tmp_path / "b", {"train": 6, "t10k": 3})
+    labels = tmp_path / "b/MNIST/raw/train-labels-idx1-ubyte"
+    labels.write_bytes(idx(np.zeros(5, np.uint8)))
+    found = finding(mnist(tmp_path / "b"), input="[1, 28, 28]")
+    assert found.endswith("the train part has 6 inputs, but 5 targets")
+
+
+def write_cifar(root: Path) -> type[CIFAR10]:
+    """Five small training batches and a test batch, and torchvision's class with their checksums."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    sums = {}
+    draw = np.random.default_rng(0)
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        batch = {
+            "data": draw.integers(0, 256, (2, 3072), np.uint8),
+            "labels": draw.integers(0, 10, 2).tolist(),
+        }
+        (folder / name).write_bytes(pickle.dumps(batch))
+        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    meta = pickle.dumps({"label_names": ["airplane"]})
+    (folder / "batches.meta").write_bytes(meta)
+
+    class Small(CIFAR10):  # type: ignore[misc]
+        train_list = [[name, sums[name]] for name in sums if name != "test_batch"]  # noqa: RUF012
+        test_list = [["test_batch", sums["test_batch"]]]  # noqa: RUF012
+        meta = {  # noqa: RUF012
+            "filename": "batches.meta",
+            "key": "label_names",
+            "md5": hashlib.md5((folder / "batches.meta").read_bytes()).hexdigest(),
+        }
+
+    return Small
+
+
+def cifar(root: Path, channels: int) -> Request:
+    made = planned(f"CIFAR10: {{root: '{root}'}}", input=f"[{channels}, 32, 32]")
+    assert made.pipeline is not None
+    return Request(made, made.pipeline)
+
+
+def test_cifar10(tmp_path: Path) -> None:
+    kind = write_cifar(tmp_path)
+    found = downloaded(cifar(tmp_path, 3), kind)
+    assert sizes(found) == {"train": 10, "test": 2}
+    theirs = kind(tmp_path, train=False)
+    assert torch.equal(
+        tensor(found.parts["test"]), torch.from_numpy(theirs.data).permute(0, 3, 1, 2)
+    )
+    assert found.parts["test"].targets.tolist() == theirs.targets
+    assert found.classes is not None and found.classes[0] == "airplane"
+
+
+def test_cifar10_in_grey_weighs_colours_as_pillow_does(tmp_path: Path) -> None:
+    kind = write_cifar(tmp_path)
+    grey = tensor(downloaded(cifar(tmp_path, 1), kind).parts["train"])[:, 0]
+    pillow = [np.asarray(Image.fromarray(each).convert("L")) for each in kind(tmp_path).data]
+    assert int((grey.int() - torch.from_numpy(np.stack(pillow)).int()).abs().max()) <= 1
+
+
+def test_cifar10_of_another_content_is_never_unpickled(tmp_path: Path) -> None:
+    write_cifar(tmp_path)
+    found = finding(f"CIFAR10: {{root: '{tmp_path}'}}", input="[3, 32, 32]")
+    assert found.startswith(f"6: CIFAR10 cannot be read from '{tmp_path}': Dataset not found or ")
+
+
+# ImageFolder
+
+PHOTO = {"input": "[3, 8, 8]", "layers": "Flatten, Linear: {out_features: 2}"}
+
+
+def draw(path: Path, size: tuple[int, int] = (9, 7), mode: str = "RGB", **save: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(len(str(path))).integers(0, 256, (*size[::-1], 3), np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, **save)
+
+
+def folder(root: Path) -> str:
+    return (
+        f"ImageFolder: {{root: '{root}'}}\n"
+        "  evaluate: [Resize: {size: 8}, CenterCrop: {size: 8}]"
+    )
+
+
+def files_of(part: Part) -> ImageFiles:
+    assert isinstance(part.inputs, ImageFiles)
+    return part.inputs
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_folders_are_parts(name: str, tmp_path: Path) -> None:
+    for part, each in [("train", "ant"), ("train", "bee"), (name, "bee"), ("test", "ant")]:
+        draw(tmp_path / part / each / "1.png")
+    draw(tmp_path / "train" / "bee" / "deeper" / "2.JPG")
+    (tmp_path / "train" / "bee" / "notes.txt").write_text("no image")
+    (tmp_path / "train" / ".cache").mkdir()
+    found = dataset(folder(tmp_path), **PHOTO)
+    assert sizes(found) == {"train": 3, "validation": 1, "test": 1}
+    assert found.classes == ("ant", "bee")
+    assert found.target == Classes(2, ("ant", "bee"))
+    assert found.parts["train"].targets.tolist() == [0, 1, 1]
+    assert found.parts["validation"].targets.tolist() == [1]
+
+
+def test_a_folder_without_parts_is_one_part(tmp_path: Path) -> None:
+    for name in "ab":
+        for number in range(5):
+            draw(tmp_path / name / f"{number}.png")
+    found = dataset(folder(tmp_path), split="{test: 0.2}", **PHOTO)
+    assert sizes(found) == {"train": 8, "test": 2}
+
+
+def test_images_are_grey_or_in_colour_as_the_input_wants_them(tmp_path: Path) -> None:
+    draw(tmp_path / "a" / "grey.png", mode="L")
+    draw(tmp_path / "b" / "colour.png")
+    for channels in (1, 3):
+        found = dataset(folder(tmp_path), **PHOTO | {"input": f"[{channels}, 8, 8]"})
+        shapes = {image.shape for image in map(files_of(found.parts["train"]).__getitem__, (0, 1))}
+        assert shapes == {(channels, 7, 9)}
+
+
+def test_images_are_turned_as_their_exif_says(tmp_path: Path) -> None:
+    for name, orientation in (("a", 1), ("b", 6)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        draw(tmp_path / name / "1.jpg", exif=exif)
+    shapes = [files_of(dataset(folder(tmp_path), **PHOTO).parts["train"])[i].shape for i in (0, 1)]
+    assert shapes == [(3, 7, 9), (3, 9, 7)]
+
+
+def test_folders_that_make_no_data_set(tmp_path: Path) -> None:
+    def found() -> str:
+        return finding(folder(tmp_path / "root"), **PHOTO).removeprefix("6: ")
+
+    root = tmp_path / "root"
+    assert found() == f"there is no folder '{root}'"
+    root.mkdir()
+    assert found() == f"'{root}' has no class folders"
+    (root / "val").mkdir()
+    assert found() == f"'{root}' has val, but no folder 'train'"
+    (root / "train" / "ant").mkdir(parents=True)
+    (root / "train" / "bee").mkdir(parents=True)
+    assert found() == f"no images lie below '{root / 'train'}'"
+    draw(root / "train" / "ant" / "1.png")
+    assert found() == f"'{root / 'train' / 'bee'}' holds no image to learn from"
+    draw(root / "train" / "bee" / "1.png")
+    (root / "val" / "wasp").mkdir()
+    assert found() == f"'{root / 'val'}' has classes that '{root / 'train'}' lacks: wasp"
+
+
+def test_more_class_folders_than_outputs_are_refused_at_the_loss(tmp_path: Path) -> None:
+    for name in "abc":
+        draw(tmp_path / name / "1.png")
+    found = finding(folder(tmp_path), loss="CrossEntropyLoss", **PHOTO)
+    assert "fewer scores than the data's 3 classes" in found
+    assert found.startswith("9: ")
+
+
+# Tensors
+
+VALUES = {"input": "[3]", "layers": "Linear: {out_features: 2}"}
+
+
+def tensors(path: Path, **arrays: Any) -> str:
+    np.savez(path, **arrays)
+    return f"Tensors: {{path: '{path}'}}"
+
+
+def test_arrays_come_as_they_are(tmp_path: Path) -> None:
+    inputs, targets = np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 1, 0, 1, 1])
+    found = dataset(tensors(tmp_path / "a.npz", inputs=inputs, targets=targets), **VALUES)
+    assert sizes(found) == {"train": 5}
+    assert torch.equal(tensor(found.parts["train"]), torch.from_numpy(inputs).to(torch.float32))
+    assert found.target == Classes(2)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64, np.bool_])
+def test_whole_numbers_are_class_indices_or_values_as_the_loss_wants(
+    kind: type, tmp_path: Path
+) -> None:
+    source = tensors(
+        tmp_path / "a.npz", inputs=np.zeros((2, 3), np.float32), targets=np.array([0, 1], kind)
+    )
+    found = dataset(source, loss="CrossEntropyLoss", **VALUES)
+    assert found.parts["train"].targets.dtype == torch.int64
+    one = VALUES | {"layers": "Linear: {out_features: 1}"}
+    found = dataset(source, loss="BCEWithLogitsLoss", **one)
+    assert found.target == Values((1,))
+    assert found.parts["train"].targets.tolist() == [[0], [1]]
+
+
+def test_floats_are_values(tmp_path: Path) -> None:
+    inputs = np.zeros((4, 3), np.float32)
+    for targets, shape in ((np.zeros(4), (1,)), (np.zeros((4, 2)), (2,))):
+        source = tensors(tmp_path / "a.npz", inputs=inputs, targets=targets)
+        assert dataset(source, **VALUES).target == Values(shape)
+
+
+INPUTS, TARGETS = np.zeros((4, 3), np.float32), np.zeros(4, np.int64)
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no targets": ({"inputs": INPUTS, "labels": TARGETS}, "has no array 'targets'"),
+    "another shape": (
+        {"inputs": np.zeros((4, 5), np.float32), "targets": TARGETS},
+        "samples have the shape [5], but the input is [3]",
+    ),
+    "another rank": (
+        {"inputs": np.zeros((4, 3, 1), np.float32), "targets": TARGETS},
+        "samples have the shape [3, 1], but the input is [3]",
+    ),
+    "no samples": ({"inputs": np.float32(3), "targets": TARGETS}, "'inputs' is a single number"),
+    "text": ({"inputs": np.array(["a", "b"]), "targets": TARGETS}, "'inputs' holds <U1"),
+    "objects": (
+        {"inputs": np.array([{}, []], dtype=object), "targets": TARGETS},
+        "Object arrays cannot be loaded",
+    ),
+    "other lengths": ({"inputs": INPUTS, "targets": np.zeros(3, np.int64)}, "4 inputs, but 3"),
+    "columns of labels": ({"inputs": INPUTS, "targets": TARGETS[:, None]}, "one number a sample"),
+    "labels below 0": ({"inputs": INPUTS, "targets": TARGETS - 1}, "labels from -1 to -1"),
+    "labels beyond the output": (
+        {"inputs": INPUTS, "targets": TARGETS + 2},
+        "fewer scores than the data's 3 classes",
+    ),
+    "floats for classes": (
+        {"inputs": INPUTS, "targets": TARGETS + 0.5},
+        "CrossEntropyLoss takes class indices, but the targets are floats",
+    ),
+    "inputs no numbers": ({"inputs": INPUTS + np.nan, "targets": TARGETS}, "not finite"),
+    "nothing": ({"inputs": INPUTS[:0], "targets": TARGETS[:0]}, "the train part is empty"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_arrays_that_do_not_fit(case: str, tmp_path: Path) -> None:
+    arrays, words = WRONG[case]
+    source = tensors(tmp_path / "a.npz", **arrays)
+    assert words in finding(source, loss="CrossEntropyLoss", **VALUES)
+
+
+def test_targets_that_are_no_numbers(tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.full((4, 2), np.inf))
+    assert "targets that are not finite numbers" in finding(source, loss="MSELoss", **VALUES)
+
+
+def test_a_pickle_in_an_archive_is_not_run(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    payload = pickle.dumps(Trap(trace))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("inputs.npy", payload)
+        archive.writestr("targets.npy", payload)
+    source = f"Tensors: {{path: '{tmp_path / 'a.npz'}'}}"
+    assert finding(source, **VALUES).startswith("6: ")
+    assert not trace.exists()
+
+
+class Trap:
+    """Leaves a trace where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+@pytest.mark.parametrize("damage", ["absent", "text", "cut", "flipped", "header"])
+def test_what_is_no_archive(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, inputs=np.random.default_rng(0).normal(size=(50, 3)), targets=TARGETS)
+    content = path.read_bytes()
+    match damage:
+        case "absent":
+            path.unlink()
+        case "text":
+            path.write_text("no archive")
+        case "cut":
+            path.write_bytes(content[: len(content) // 2])
+        case "flipped":
+            path.write_bytes(content[:200] + bytes(60) + content[260:])
+        case "header":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("inputs.npy", b"\x93NUMPY\x01\x00\x0a\x00{'descr': ")
+    assert finding(f"Tensors: {{path: '{path}'}}", **VALUES).startswith("6: ")
+
+
+# Token ids
+
+IDS = {
+    "input": "{shape: [3], dtype: int64}",
+    "layers": "{Embedding: {num_embeddings: 5, embedding_dim: 2}}, Flatten, "
+    "{Linear: {out_features: 2}}",
+}
+
+
+def test_token_ids_are_those_that_embedding_knows(tmp_path: Path) -> None:
+    ids = np.array([[0, 1, 4], [2, 3, 0]])
+    targets = np.array([0, 1])
+    found = dataset(tensors(tmp_path / "a.npz", inputs=ids, targets=targets), **IDS)
+    assert tensor(found.parts["train"]).tolist() == ids.tolist()
+    for shift, said in ((1, "from 1 to 5"), (-1, "from -1 to 3")):
+        source = tensors(tmp_path / "a.npz", inputs=ids + shift, targets=targets)
+        assert f"token ids {said}, but Embedding knows 0 to 4" in finding(source, **IDS)
+    source = tensors(tmp_path / "a.npz", inputs=ids + 0.5, targets=targets)
+    assert "'inputs' holds float64, but the input is token ids" in finding(source, **IDS)
+
+
+# Synthetic
+
+
+def test_synthetic_follows_its_seed() -> None:
+    def inputs(seed: int) -> Tensor:
+        found = dataset(f"Synthetic: {{samples: 20, classes: 10, seed: {seed}}}")
+        return tensor(found.parts["train"])
+
+    assert torch.equal(inputs(1), inputs(1))
+    assert not torch.equal(inputs(1), inputs(2))
+
+
+def test_synthetic_targets_are_classes_values_or_yes_and_no() -> None:
+    found = dataset("Synthetic: {samples: 200, classes: 4}")
+    assert found.parts["train"].targets.unique().tolist() == [0, 1, 2, 3]
+    assert found.classes == ("0", "1", "2", "3")
+    found = dataset("Synthetic: {samples: 20, targets: [2, 3]}")
+    assert found.parts["train"].targets.shape == (20, 2, 3)
+    found = dataset("Synthetic: {samples: 20, targets: 3, binary: true}")
+    assert found.parts["train"].targets.shape == (20, 3)
+    assert found.parts["train"].targets.unique().tolist() == [0, 1]
+
+
+def test_synthetic_token_ids_are_known() -> None:
+    found = dataset("Synthetic: {samples: 20, classes: 2}", **IDS)
+    assert tensor(found.parts["train"]).unique().tolist() == [0, 1]

@@ -1,0 +1,52 @@
+"""What torch itself says: the real class, built and run on the CPU."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from netspec.compiler import arguments, attribute
+from netspec.shapes import Tensor
+from tests.soundness.cases import Case
+
+
+@dataclass(frozen=True)
+class Ran:
+    output: Tensor
+    weights: dict[str, tuple[int, ...]]
+
+
+def run(case: Case, args: dict[str, Any]) -> Ran | Exception:
+    """Build it, run it in training on a batch of two and in evaluation on one and two."""
+    kind, made = attribute(case.layer), arguments(case.layer, args)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of much that is fine
+        try:
+            module = kind(**made)
+            found = {
+                _output(module.train(), case, 2),
+                _output(module.eval(), case, 2),
+                _output(module.eval(), case, 1),
+            }
+        except Exception as error:  # whatever torch raises is its refusal
+            return error
+    assert len(found) == 1, f"{case}: the batch changes the output {found}"
+    weights = {name: tuple(value.shape) for name, value in module.named_parameters()}
+    return Ran(found.pop(), weights)
+
+
+def _output(module: nn.Module, case: Case, batch: int) -> Tensor:
+    output = module(_batch(case, batch))
+    assert output.shape[0] == batch, f"{case}: the batch of {batch} became {output.shape[0]}"
+    return Tensor(tuple(output.shape[1:]), str(output.dtype).removeprefix("torch."))
+
+
+def _batch(case: Case, batch: int) -> torch.Tensor:
+    shape = [batch, *case.input.shape]
+    if case.input.dtype == "int64":
+        return torch.randint(0, case.args.get("num_embeddings", 5), shape)
+    return torch.randn(shape)

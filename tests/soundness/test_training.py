@@ -1,0 +1,122 @@
+"""What a spec may say of loss, optimizer and scheduler, torch accepts and can step with."""
+
+from __future__ import annotations
+
+import warnings
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from netspec.catalogue.component import Component, OneOf, Refusal
+from netspec.catalogue.losses import LOSSES, Loss
+from netspec.catalogue.optimizers import OPTIMIZERS
+from netspec.catalogue.schedulers import SCHEDULERS, Scheduler
+from netspec.catalogue.sources import Unknown
+from netspec.catalogue.types import ListOf, canonical
+from netspec.compiler import attribute
+from netspec.planning.training import check_target
+from netspec.shapes import Tensor
+from netspec.spec.model import Named
+from tests.soundness.drawing import draw
+
+
+def keywords(args: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in args.items()
+    }
+
+
+def drawn(entry: Component, random: Random) -> dict[str, Any]:
+    return {
+        param.name: canonical(param.type, draw(param.type, random))
+        for param in entry.params
+        if param.name in entry.required or random.random() < 0.5
+    }
+
+
+def network() -> nn.Module:
+    return nn.Linear(3, 2)
+
+
+def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    module(torch.randn(4, 3)).sum().backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_that_is_accepted_steps(name: str) -> None:
+    random, entry = Random(name), OPTIMIZERS[name]
+    for _ in range(60):
+        args = drawn(entry, random)
+        try:
+            entry.check(entry.complete(args))
+        except Refusal:
+            continue
+        module = network()
+        step(module, attribute(entry)(module.parameters(), **keywords(args)))
+
+
+FLAT = [
+    name
+    for name, e in SCHEDULERS.items()
+    if not any(isinstance(p.type, ListOf) and isinstance(p.type.item, OneOf) for p in e.params)
+]
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_a_scheduler_that_is_accepted_steps(name: str) -> None:
+    random, entry = Random(name), SCHEDULERS[name]
+    assert isinstance(entry, Scheduler)
+    for _ in range(60):
+        args = drawn(entry, random)
+        if entry.length:
+            args[entry.length] = 20
+        try:
+            entry.check(entry.complete(args))
+        except Refusal:
+            continue
+        module = network()
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scheduler = attribute(entry)(optimizer, **_one_group(keywords(args)))
+            for _ in range(6):
+                step(module, optimizer)
+                scheduler.step(*([0.5] if name == "ReduceLROnPlateau" else []))
+
+
+def _one_group(args: dict[str, Any]) -> dict[str, Any]:
+    rates = ("max_lr", "base_lr", "min_lr", "base_momentum", "max_momentum")
+    return {k: v[:1] if k in rates and isinstance(v, tuple) else v for k, v in args.items()}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_that_is_accepted_can_be_computed(name: str) -> None:
+    random, entry = Random(name), LOSSES[name]
+    assert isinstance(entry, Loss)
+    computed = 0
+    for _ in range(80):
+        args = drawn(entry, random)
+        shape = random.choice([(1,), (3,), (4,), (3, 2), (2, 3, 4)])
+        try:
+            check_target(Named(name, args, ()), Tensor(shape), Unknown())
+        except Refusal:
+            continue
+        for param in entry.tensors:
+            if args.get(param) is not None:
+                args[param] = torch.tensor(args[param], dtype=torch.float32)
+        output = torch.rand(2, *shape, requires_grad=True)
+        target = (
+            torch.randint(0, shape[0], (2, *shape[1:]))
+            if entry.wants == "classes"
+            else torch.rand(2, *shape)
+        )
+        value = attribute(entry)(**keywords(args))(output, target)
+        assert value.shape == ()
+        value.backward()
+        computed += 1
+    assert computed > 20

@@ -1,0 +1,303 @@
+"""A plan becomes the `nn.Sequential` that one would write by hand, weights and all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import netspec
+from netspec import compiler
+from netspec.diagnostics import SetupError, SpecError
+from netspec.planning import plan
+from netspec.spec.loading import load, loads
+
+SPECS = Path(__file__).parents[1] / "specs"
+
+SMALL = """\
+netspec: 1
+input: [3, 8, 8]
+model:
+  - Conv2d: {out_channels: 4, kernel_size: 3}
+    name: first
+  - BatchNorm2d
+  - Sequential:
+      - Conv2d: {out_channels: 4, kernel_size: 3}
+    name: inner
+  - Flatten
+  - Linear: {out_features: 5}
+"""
+TRAIN = "train: {epochs: 1, seed: 7, loss: CrossEntropyLoss, optimizer: SGD}\n"
+
+
+def small() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Sequential(nn.Conv2d(4, 4, 3)),
+        nn.Flatten(),
+        nn.Linear(64, 5),
+    )
+
+
+def build(text: str, folder: Path | None = None) -> nn.Sequential:
+    return netspec.build(loads(dedent(text), folder=folder))
+
+
+def finding(text: str, folder: Path | None = None) -> str:
+    """The one finding about a text, as `LINE: message`."""
+    with pytest.raises(SpecError) as caught:
+        build(text, folder)
+    (found,) = caught.value.diagnostics
+    return f"{found.place.line}: {found.message}"
+
+
+def state(module: nn.Module) -> list[Tensor]:
+    return list(module.state_dict().values())
+
+
+def equal(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(state(a), state(b), strict=True))
+
+
+# The module tree and its seed
+
+
+def test_cifar_quick_is_the_sequential_written_by_hand() -> None:
+    by_hand = nn.Sequential(
+        nn.Conv2d(3, 32, 5, padding=2),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 32, 5, padding=2),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 5, padding=2),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(1024, 64),
+        nn.Linear(64, 10),
+    )
+    made = netspec.build(load(SPECS / "cifar_quick.yaml"))
+
+    by_hand.load_state_dict(
+        {name.replace("conv1", "0"): each for name, each in made.state_dict().items()}
+    )
+
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(made(images), by_hand(images))
+    assert sum(each.numel() for each in made.parameters()) == 145_578
+
+
+def test_initial_weights_are_those_of_the_same_seed() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        by_hand = small()
+    assert equal(build(SMALL + TRAIN), by_hand)
+    assert not equal(build(SMALL + TRAIN.replace("7", "8")), by_hand)
+
+
+def test_keys_are_names_where_given_and_indices_elsewhere() -> None:
+    names = [name for name, _ in build(SMALL).named_parameters()]
+    layers = ["first", "1", "inner.0", "4"]
+    assert names == [f"{layer}.{each}" for layer in layers for each in ("weight", "bias")]
+
+
+def test_building_leaves_the_random_state_alone() -> None:
+    text = SMALL + TRAIN + "init: [{match: Conv2d, weight: xavier_normal_}]\n"
+    before = torch.get_rng_state()
+    build(text)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_lists_become_the_tuples_that_torch_takes() -> None:
+    made = build("""\
+        netspec: 1
+        input: [3, 9, 9]
+        model:
+          - Conv2d: {out_channels: 4, kernel_size: [3, 1], stride: [2, 1], padding: [1, 0]}
+          - AvgPool2d: {kernel_size: [2, 1]}
+        """)
+    assert isinstance(made[0], nn.Conv2d)
+    assert (made[0].kernel_size, made[0].stride, made[0].padding) == ((3, 1), (2, 1), (1, 0))
+    assert made[1].kernel_size == (2, 1)
+
+
+def test_containers_nest_as_the_language_says() -> None:
+    made = build("""\
+        netspec: 1
+        input: [4, 6, 6]
+        blocks: {twice: {body: [ReLU, ReLU]}}
+        model:
+          - Residual:
+              body: [{Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}]
+          - Parallel:
+              branches: [[ReLU], [], [{Conv2d: {out_channels: 2, kernel_size: 1}}]]
+          - Repeat: {times: 2, body: [Tanh]}
+          - twice
+        """)
+    names = {name: type(module).__name__ for name, module in made.named_modules() if name}
+    assert names == {
+        "0": "Residual",
+        "0.body": "Sequential",
+        "0.body.0": "Conv2d",
+        "0.shortcut": "Sequential",
+        "1": "Parallel",
+        "1.0": "Sequential",
+        "1.0.0": "ReLU",
+        "1.1": "Sequential",
+        "1.2": "Sequential",
+        "1.2.0": "Conv2d",
+        "2": "Tanh",
+        "3": "Tanh",
+        "4": "Sequential",
+        "4.0": "ReLU",
+        "4.1": "ReLU",
+    }
+    assert made(torch.zeros(2, 4, 6, 6)).shape == (2, 10, 6, 6)
+
+
+def test_more_parameters_than_memory_are_refused_before_they_are_made() -> None:
+    text = """\
+        netspec: 1
+        input: [1000000]
+        model: [{Linear: {out_features: 1000000}}]
+        """
+    with pytest.raises(SetupError, match=r"1,000,001,000,000 parameters take 3,725 GiB"):
+        build(text)
+
+
+# init
+
+
+def test_rules_match_classes_keys_and_wildcards_and_later_ones_win() -> None:
+    made = build(
+        SMALL
+        + """\
+init:
+  - {match: [Conv2d, Linear], weight: {constant_: {val: 1}}}
+  - {match: inner, weight: {constant_: {val: 2}}}
+  - {match: "*.bias", bias: {constant_: {val: 3}}}
+  - {match: first.bias, bias: {constant_: {val: 4}}}
+"""
+    )
+    found = {name: each.unique().tolist() for name, each in made.named_parameters()}
+    assert found == {
+        "first.weight": [1],
+        "first.bias": [4],
+        "1.weight": [1],  # BatchNorm2d's own
+        "1.bias": [3],
+        "inner.0.weight": [2],
+        "inner.0.bias": [3],
+        "4.weight": [1],
+        "4.bias": [3],
+    }
+
+
+def test_a_layers_own_init_wins_over_rules() -> None:
+    made = build("""\
+        netspec: 1
+        input: [3]
+        model:
+          - Linear: {out_features: 2}
+            init: {weight: zeros_, bias: {constant_: {val: 5}}}
+          - Linear: {out_features: 2}
+        init: [{match: Linear, weight: ones_}]
+        """)
+    assert [each.unique().tolist() for each in state(made)[:3]] == [[0], [5], [1]]
+
+
+def test_initializers_draw_what_torch_draws() -> None:
+    made = build(SMALL + TRAIN + "init: [{match: Conv2d, weight: {normal_: {std: 0.01}}}]\n")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        by_hand = small()
+        for module in by_hand.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+    assert equal(made, by_hand)
+
+
+# init: tensor
+
+TENSOR = """\
+netspec: 1
+input: [3]
+model:
+  - Linear: {out_features: 2}
+    init:
+      weight:
+        tensor:
+          path: w.safetensors
+          key: there
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    inside = tmp_path / "spec"
+    inside.mkdir()
+    weights = {"there": torch.arange(6.0).reshape(2, 3), "wide": torch.zeros(3, 2)}
+    for place in (tmp_path, inside):
+        save_file(weights, place / "w.safetensors")
+    return inside
+
+
+def test_a_tensor_file_fills_a_parameter(folder: Path) -> None:
+    assert state(build(TENSOR, folder))[0].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_tensor_files_wrong_key_or_shape_is_found_at_its_key(folder: Path) -> None:
+    found = finding(TENSOR.replace("there", "their"), folder)
+    assert found == "9: 'their' is not in w.safetensors"
+    found = finding(TENSOR.replace("there", "wide"), folder)
+    assert found.startswith("9: 'wide' has the shape [3, 2] in w.safetensors, but 0.weight is")
+
+
+@pytest.mark.parametrize("path", ["../w.safetensors", "{above}/w.safetensors", "link", "up/w"])
+def test_a_tensor_file_lies_below_the_specs_folder(path: str, folder: Path) -> None:
+    (folder / "link").symlink_to(folder.parent / "w.safetensors")
+    (folder / "up").symlink_to(folder.parent, target_is_directory=True)
+    path = path.format(above=folder.parent)
+    assert finding(TENSOR.replace("w.safetensors", path), folder) == (
+        f"8: '{path}' leaves the spec's folder"
+    )
+
+
+@pytest.mark.parametrize("path", ["absent", "text", "sub", "loop", '"a\\0b"'])
+def test_what_is_no_tensor_file_is_found_at_its_path(path: str, folder: Path) -> None:
+    (folder / "text").write_text("no tensors")
+    (folder / "sub").mkdir()
+    (folder / "loop").symlink_to("loop")
+    assert finding(TENSOR.replace("w.safetensors", path), folder).startswith("8: ")
+
+
+# freeze
+
+FROZEN = """\
+netspec: 1
+input: [3]
+model:
+  - Sequential:
+      - Linear: {out_features: 3}
+      - Linear: {out_features: 3}
+        freeze: true
+    freeze: {until: 2}
+  - Linear: {out_features: 3}
+    freeze: [bias]
+"""
+
+
+def test_freeze_takes_gradients_away() -> None:
+    learned = [name for name, each in build(FROZEN).named_parameters() if each.requires_grad]
+    assert learned == ["1.weight"]
+
+
+def test_what_is_frozen_for_good_stays_frozen_where_its_parent_is_released() -> None:
+    made = plan(loads(FROZEN))
+    model = compiler.build(made)
+    for_good = {"0.1.weight", "0.1.bias", "1.bias"}
+    assert compiler.frozen(made, model, 1) == for_good | {"0.0.weight", "0.0.bias"}
+    assert compiler.frozen(made, model, 2) == for_good
+    assert compiler.frozen(made, model, float("inf")) == for_good

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class Code(StrEnum):
@@ -71,7 +72,7 @@ class NetspecError(Exception):
     @classmethod
     def of(
         cls, code: Code, message: str, *, file: str = "netspec", remedy: str | None = None
-    ) -> NetspecError:
+    ) -> Self:
         """One finding about a file (or the command) as a whole."""
         return cls([Diagnostic(code, message, Place(file), remedy)])
 

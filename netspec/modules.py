@@ -240,12 +240,18 @@ class TransformerEncoderLayer(nn.TransformerEncoderLayer):
 class TransformerEncoder(nn.TransformerEncoder):
     """`torch.nn.TransformerEncoder` over [N, T, D], batch first."""
 
-    def __init__(self, *args: Any, is_causal: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        encoder_layer: nn.TransformerEncoderLayer,
+        num_layers: int,
+        norm: nn.Module | None = None,
+        is_causal: bool = False,
+    ) -> None:
         # Nested tensors are for padding masks, and torch warns where a layer has none.
-        super().__init__(*args, enable_nested_tensor=False, **kwargs)
+        super().__init__(encoder_layer, num_layers, norm, enable_nested_tensor=False)
         self.is_causal = is_causal
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         mask = _causal_mask(x) if self.is_causal else None
         return super().forward(x, mask=mask, is_causal=self.is_causal)
 

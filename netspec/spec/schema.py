@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import ChainMap
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,8 @@ BLOCK_NAME = r"^[a-z_][A-Za-z0-9_]*$"
 BLOCK_CALL = rf"^(?!({'|'.join(SIBLINGS)})$)[a-z_][A-Za-z0-9_]*$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
-COMPONENTS: ChainMap[str, Component] = ChainMap({REPEAT.name: REPEAT}, LAYERS)
+# A view of both, so that layers which other packages bring are seen.
+COMPONENTS: Mapping[str, Component] = ChainMap[str, Any]({REPEAT.name: REPEAT}, LAYERS)
 
 
 def _object(title: str, properties: JsonSchema, **keywords: Any) -> JsonSchema:

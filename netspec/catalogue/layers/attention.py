@@ -126,7 +126,8 @@ def _stack_weights(call: Call) -> Weights:
 
 def _stack_macs(call: Call) -> Dim:
     layer, inner = _inside(call, "encoder_layer")
-    return call["num_layers"] * layer.macs(inner)
+    layers: int = call["num_layers"]
+    return layers * layer.macs(inner)
 
 
 LAYERS = [

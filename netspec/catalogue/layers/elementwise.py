@@ -25,6 +25,21 @@ def _softmax(call: Call) -> Shape:
     return call.shape
 
 
+def _slope(param: str) -> Callable[[Call], Shape]:
+    """The input's shape. In place, torch has no gradient of what falls below zero."""
+
+    def output(call: Call) -> Shape:
+        if call["inplace"] and call[param] < 0:
+            raise Refusal(
+                f"with a negative {param} torch cannot train it in place",
+                "leave inplace out",
+                "inplace",
+            )
+        return call.shape
+
+    return output
+
+
 def _prelu_weights(call: Call) -> Weights:
     return {"weight": (call["num_parameters"],)}
 
@@ -43,14 +58,18 @@ def _prelu(call: Call) -> Shape:
 ACTIVATIONS = [
     Layer(name="ReLU", params=(INPLACE,)),
     Layer(name="ReLU6", params=(INPLACE,)),
-    Layer(name="LeakyReLU", params=(Param("negative_slope", NUMBER, 0.01), INPLACE)),
+    Layer(
+        name="LeakyReLU",
+        params=(Param("negative_slope", NUMBER, 0.01), INPLACE),
+        output=_slope("negative_slope"),
+    ),
     Layer(
         name="PReLU",
         params=(Param("num_parameters", POSITIVE, 1), Param("init", NUMBER, 0.25)),
         output=_prelu,
         weights=_prelu_weights,
     ),
-    Layer(name="ELU", params=(Param("alpha", NUMBER, 1.0), INPLACE)),
+    Layer(name="ELU", params=(Param("alpha", NUMBER, 1.0), INPLACE), output=_slope("alpha")),
     Layer(name="CELU", params=(Param("alpha", ABOVE_ZERO, 1.0), INPLACE)),
     Layer(name="SELU", params=(INPLACE,)),
     Layer(name="GELU", params=(Param("approximate", Choice("none", "tanh"), "none"),)),

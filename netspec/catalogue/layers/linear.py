@@ -79,6 +79,8 @@ def _padding_idx(call: Call) -> int | None:
 
 
 def _embedding(call: Call) -> Tensor:
+    if call["sparse"] and call["scale_grad_by_freq"]:
+        raise Refusal("sparse gradients cannot be scaled by frequency", param="scale_grad_by_freq")
     return Tensor((*call.shape, call["embedding_dim"]))
 
 

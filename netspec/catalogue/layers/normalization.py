@@ -21,6 +21,7 @@ from netspec.catalogue.types import (
     POSITIVE,
     PROBABILITY,
     Either,
+    Integer,
     ListOf,
     optional,
 )
@@ -200,7 +201,7 @@ LAYERS = [
         doc="an older LocalResponseNorm; torch cannot export it",
         layouts=("C, H, W",),
         params=(
-            Param("size", POSITIVE),
+            Param("size", Integer(2), doc="torch fails in training where it is 1"),
             Param("alpha", NUMBER, 1e-4),
             Param("beta", NUMBER, 0.75),
             Param("k", NUMBER, 1.0),

@@ -253,6 +253,9 @@ class ListOf:
         return {"type": "array", "items": schema_of(self.item), **bounds}
 
 
+NUMERIC = {"integer", "number"}
+
+
 class Either:
     """Any one of several types."""
 
@@ -274,9 +277,11 @@ class Either:
         merged: JsonSchema = {"type": []}
         for core in cores:
             kind = core.get("type")
+            # To JSON Schema an integer is a number too: the bounds of one would bind the other.
             if (
                 not isinstance(kind, str)
                 or kind in merged["type"]
+                or NUMERIC <= {kind, *merged["type"]}
                 or core.keys() & merged.keys() != {"type"}
             ):
                 return {"anyOf": cores}

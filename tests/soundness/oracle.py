@@ -21,7 +21,8 @@ class Ran:
 
 
 def run(case: Case, args: dict[str, Any]) -> Ran | Exception:
-    """Build it, run it in training on a batch of two and in evaluation on one and two."""
+    """Build it, run it in training on a batch of two, backward too, and in evaluation on one and
+    two."""
     kind, made = attribute(case.layer), arguments(case.layer, args)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of much that is fine
@@ -40,7 +41,12 @@ def run(case: Case, args: dict[str, Any]) -> Ran | Exception:
 
 
 def _output(module: nn.Module, case: Case, batch: int) -> Tensor:
-    output = module(_batch(case, batch))
+    x = _batch(case, batch)
+    if module.training and case.input.dtype == "float32":
+        x = x.requires_grad_().clone()  # a copy, as layers may work in place
+    output = module(x)
+    if output.requires_grad and module.training:
+        output.sum().backward()
     assert output.shape[0] == batch, f"{case}: the batch of {batch} became {output.shape[0]}"
     return Tensor(tuple(output.shape[1:]), str(output.dtype).removeprefix("torch."))
 

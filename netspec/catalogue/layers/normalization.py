@@ -210,7 +210,8 @@ LAYERS = [
     Layer(
         name="LocalResponseNorm",
         doc="normalisation over neighbouring channels",
-        layouts=("C, L", "C, H, W", "C, D, H, W"),
+        # [C, D, H, W] as well, but torch fails there on what a Permute or Select has left behind.
+        layouts=("C, L", "C, H, W"),
         params=(
             Param("size", POSITIVE),
             Param("alpha", NUMBER, 1e-4),

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-SPECS := $(wildcard specs/*.yaml)
+SPECS := $(wildcard specs/*.yaml specs/zoo/*.yaml)
 
 .PHONY: demo test lint types contracts unit environments generate clean
 

@@ -21,7 +21,7 @@ from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import ClassOf
 from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
 from netspec.planning import Node, Plan
-from netspec.planning.plan import BYTES
+from netspec.planning.plans import BYTES
 from netspec.spec.model import Named, Spec
 
 

@@ -125,7 +125,6 @@ class Expr:
 
 
 Dim = int | Expr
-MAX_TERMS = 100
 Shape = tuple[Dim, ...]
 
 
@@ -170,7 +169,7 @@ def divisible(dim: Dim, by: int) -> bool:
 
 def multiplies(shape: Iterable[Dim]) -> bool:
     """Whether the product of the dimensions stays small enough to write out."""
-    return math.prod(len(list(_terms(dim))) for dim in shape) <= MAX_TERMS
+    return math.prod(len(_terms(dim)) for dim in shape) <= MAX_TERMS
 
 
 def show(shape: Iterable[Dim]) -> str:

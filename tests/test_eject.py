@@ -26,7 +26,7 @@ from netspec.diagnostics import Code, SpecError
 from netspec.eject import definitions, torchvision_ops
 from netspec.eject.calls import arguments
 from netspec.planning import Plan, plan
-from netspec.planning.plan import Node
+from netspec.planning.plans import Node
 from netspec.shapes import Tensor, at
 from netspec.spec.loading import load, loads
 from netspec.spec.model import Named

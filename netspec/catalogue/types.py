@@ -281,7 +281,7 @@ class Either:
             if (
                 not isinstance(kind, str)
                 or kind in merged["type"]
-                or NUMERIC <= {kind, *merged["type"]}
+                or {kind, *merged["type"]} >= NUMERIC
                 or core.keys() & merged.keys() != {"type"}
             ):
                 return {"anyOf": cores}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from typing import Any
 
 import click
 
 from netspec.diagnostics import Code, Diagnostic, NetspecError, Place, SetupError
+from netspec.version import VERSION
 
 VERBS = ("validate", "build", "train", "evaluate", "export", "predict", "verify", "schema")
 
@@ -45,9 +48,17 @@ class _Verbs(click.Group):
             raise click.UsageError(f"No such command '{name}': {near}", context)
         return super().resolve_command(context, args)
 
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # The reader went away, as `| head` does. What is still to be flushed goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(141) from None
+
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="netspec-compiler", prog_name="netspec")
+@click.version_option(VERSION, prog_name="netspec")
 def netspec() -> None:
     """One YAML file to a checked, trained and exported neural network."""
 
@@ -55,13 +66,11 @@ def netspec() -> None:
 def main() -> None:
     """The command line's entry: every failure is a diagnostic and an exit status."""
     try:
-        netspec.main(standalone_mode=False)
-        status = 0
+        # click catches its own Exit, and returns the status in it.
+        status = netspec.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         status = 2
-    except click.exceptions.Exit as error:
-        status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         status = 130
@@ -73,10 +82,6 @@ def main() -> None:
         status = _report(_missing(error))
     except MemoryError:
         status = _report(SetupError.of(Code.ENVIRONMENT, "this machine has not enough memory"))
-    except BrokenPipeError:
-        # The reader went away, as `| head` does; nothing is left to say it to.
-        sys.stderr.close()
-        status = 141
     except OSError as error:  # a full disk, a folder that may not be read
         file = str(error.filename or "netspec")
         status = _report(SetupError.of(Code.ENVIRONMENT, error.strerror or str(error), file=file))

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from netspec.catalogue.transforms import TRANSFORMS, pair
 from netspec.compiler import attribute
-from netspec.planning.plan import Pipeline
+from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
 
 

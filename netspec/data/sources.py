@@ -18,7 +18,7 @@ from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
 from netspec.planning import Plan
-from netspec.planning.plan import Pipeline
+from netspec.planning.plans import Pipeline
 from netspec.spec.document import Path_
 
 MAX_BYTES = 64 * 2**30

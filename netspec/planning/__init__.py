@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.diagnostics import SpecError
 from netspec.planning.network import plan_network
 from netspec.planning.pipeline import plan_pipeline
-from netspec.planning.plan import Freezing, Initialization, Node, Plan
+from netspec.planning.plans import Freezing, Initialization, Node, Plan
 from netspec.planning.selection import plan_freezing, plan_initialization
 from netspec.planning.training import check_export, check_training
 from netspec.spec.findings import Findings

@@ -11,7 +11,7 @@ from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Call
 from netspec.catalogue.layers.structure import Container
 from netspec.diagnostics import Code
-from netspec.planning.plan import Node
+from netspec.planning.plans import Node
 from netspec.shapes import AtLeast, Expr, Tensor, least_values, names, show
 from netspec.spec.document import Path_
 from netspec.spec.findings import Findings

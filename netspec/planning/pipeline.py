@@ -8,7 +8,7 @@ from netspec.catalogue.component import Component, Refusal
 from netspec.catalogue.sources import SOURCES, Images
 from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Size, Stage
 from netspec.diagnostics import Code
-from netspec.planning.plan import Pipeline
+from netspec.planning.plans import Pipeline
 from netspec.shapes import Dim, Expr, Tensor, show
 from netspec.spec.findings import Findings
 from netspec.spec.model import Named, Spec

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.diagnostics import Code, suggestion
-from netspec.planning.plan import Freezing, Initialization, Node
+from netspec.planning.plans import Freezing, Initialization, Node
 from netspec.spec.document import Path_
 from netspec.spec.findings import Findings
 from netspec.spec.model import InitRule, Named, Spec

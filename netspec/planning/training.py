@@ -9,7 +9,7 @@ from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.sources import Classes, Target, Unknown, Values
 from netspec.diagnostics import Code
 from netspec.planning.pipeline import refuse
-from netspec.planning.plan import Plan
+from netspec.planning.plans import Plan
 from netspec.shapes import Tensor, show
 from netspec.spec.findings import Findings
 from netspec.spec.model import Named

@@ -116,9 +116,6 @@ def _nested(
     """Schedulers in a row (each as long as its stretch between milestones) or all at once."""
     entry = SCHEDULERS[named.type]
     children: tuple[Named, ...] = named.args["schedulers"]
-    for child in children:
-        if "interval" in child.siblings:
-            raise _error(spec, child, f"interval stands beside {named.type}, for all that it holds")
     milestones: list[int] = named.args.get("milestones", [])
     if entry.param("milestones"):
         if len(milestones) != len(children) - 1:

@@ -149,9 +149,8 @@ class Run:
                 file=str(self.directory),
             ) from None
         except Exception as error:  # torch.load raises whatever a damaged pickle brings about
-            raise InputError.of(
-                Code.RUN, f"cannot be read: {str(error).splitlines()[0]}", file=str(path)
-            ) from None
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError.of(Code.RUN, f"cannot be read: {reason}", file=str(path)) from None
         if not isinstance(state, dict):
             raise InputError.of(Code.RUN, "is no state of a run", file=str(path))
         return state

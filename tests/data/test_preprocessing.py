@@ -14,7 +14,7 @@ from torchvision.transforms.functional import to_tensor
 
 from netspec.data.preprocessing import CenterCrop, Preprocessing, Resize, augmentation, scale
 from netspec.planning import plan
-from netspec.planning.plan import Pipeline
+from netspec.planning.plans import Pipeline
 from netspec.spec.loading import loads
 
 

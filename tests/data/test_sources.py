@@ -205,7 +205,7 @@ def test_mnist_of_another_size_or_with_labels_missing(tmp_path: Path) -> None:
 
 
 def write_cifar(root: Path) -> type[CIFAR10]:
-    """Five small training batches and a test batch, and torchvision's class with their checksums."""
+    """Small batches as the download lays them; torchvision's class with their checksums."""
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     sums = {}

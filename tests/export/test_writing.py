@@ -1,0 +1,177 @@
+"""A file is kept only where onnxruntime says what torch says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import netspec
+from netspec.data.loading import load
+from netspec.diagnostics import InputError, SetupError, SpecError
+from netspec.export import writing
+from netspec.export.evaluation import evaluate
+from netspec.export.writing import Export
+from netspec.spec.loading import loads
+
+HEAD = "netspec: 1\ninput: {input}\nmodel: [{layers}]\n"
+
+
+def spec(
+    layers: str = "Linear: {out_features: 2}", input: str = "[3]", onnx: str = ""
+) -> netspec.Spec:
+    text = HEAD.format(input=input, layers=layers)
+    return loads(text + (f"export: {{onnx: {{{onnx}}}}}\n" if onnx else ""))
+
+
+# Says nothing of training, so nothing of what to measure.
+DATA = "data: {source: {Synthetic: {samples: 4, targets: 2}}}\n"
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> tuple[netspec.Spec, Export]:
+    made = loads(HEAD.format(input="[3]", layers="Linear: {out_features: 2}") + DATA)
+    return made, netspec.export_onnx(made, tmp_path_factory.mktemp("a") / "deep" / "a.onnx")
+
+
+def test_what_was_written_is_said(linear: tuple[netspec.Spec, Export]) -> None:
+    _, found = linear
+    assert found.bytes == found.path.stat().st_size
+    assert found.batches == (1, 2, 7)
+    assert found.difference < 1e-5
+    assert [each.name for each in found.path.parent.iterdir()] == ["a.onnx"]
+
+
+def test_two_exports_are_byte_for_byte_the_same(
+    linear: tuple[netspec.Spec, Export], tmp_path: Path
+) -> None:
+    spec, first = linear
+    again = netspec.export_onnx(spec, tmp_path / "b.onnx")
+    assert first.path.read_bytes() == again.path.read_bytes()
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_opset(opset: int, tmp_path: Path) -> None:
+    netspec.export_onnx(spec(onnx=f"opset: {opset}"), tmp_path / "a.onnx")
+    found = onnx.load(tmp_path / "a.onnx")
+    assert {each.domain: each.version for each in found.opset_import}[""] == opset
+
+
+# Networks that torch or onnxruntime gets wrong
+
+WRONG = {
+    "other values": (
+        "AvgPool2d: {kernel_size: 2, divisor_override: 3}",
+        "onnxruntime differs from torch by",
+    ),
+    "a graph that cannot be loaded": (
+        "ConvTranspose2d: {out_channels: 2, kernel_size: 3, stride: 1, dilation: 2, "
+        "output_padding: 1}",
+        "onnxruntime",
+    ),
+    "a layer that cannot be exported": ("RReLU", "cannot export this network"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_network_that_onnx_gets_wrong_leaves_no_file(case: str, tmp_path: Path) -> None:
+    layers, words = WRONG[case]
+    made = spec(layers, "[2, 6, 6]")
+    with pytest.raises(SpecError, match=words) as caught:
+        netspec.export_onnx(made, tmp_path / "new.onnx")
+    assert str(tmp_path) not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+    (tmp_path / "old.onnx").write_text("what was there")
+    with pytest.raises(SpecError):
+        netspec.export_onnx(made, tmp_path / "old.onnx")
+    assert (tmp_path / "old.onnx").read_text() == "what was there"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="cannot be written"):
+        netspec.export_onnx(spec(), tmp_path / "file" / "a.onnx")
+
+
+# Weights
+
+
+def test_weights_of_a_file(tmp_path: Path) -> None:
+    weights = {"0.weight": torch.ones(2, 3), "0.bias": torch.zeros(2)}
+    save_file(weights, tmp_path / "w.safetensors")
+    path = tmp_path / "a.onnx"
+    netspec.export_onnx(spec(), path, weights=tmp_path / "w.safetensors")
+    batch = np.array([[1, 2, 3]], np.float32)
+    assert netspec.Session(path).run(batch).tolist() == [[6, 6]]
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"0.weight": torch.ones(2, 4)}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError) as caught:
+        netspec.export_onnx(spec(), tmp_path / "a.onnx", weights=tmp_path / "w.safetensors")
+    assert str(caught.value) == (
+        f"{tmp_path / 'w.safetensors'}: error[run]: holds another network's weights: "
+        "0.weight is [2, 4] there and [2, 3] in the spec"
+    )
+    (tmp_path / "w.safetensors").write_text("no weights")
+    with pytest.raises(InputError, match=r"is no \.safetensors file"):
+        netspec.export_onnx(spec(), tmp_path / "a.onnx", weights=tmp_path / "w.safetensors")
+
+
+def test_the_model_is_left_in_training_mode(tmp_path: Path) -> None:
+    made = spec("Linear: {out_features: 2}, Dropout: {p: 0.5}")
+    model = netspec.build(made)
+    writing.write(netspec.plan(made), model, tmp_path / "a.onnx")
+    assert model.training and model[1].training
+
+
+# Inputs beside images of one size
+
+
+def test_token_ids_and_named_sizes(tmp_path: Path) -> None:
+    layers = "Embedding: {num_embeddings: 9, embedding_dim: 3}, Mean: {dim: 1}"
+    netspec.export_onnx(spec(layers, "{shape: [T], dtype: int64}"), tmp_path / "a.onnx")
+    session = netspec.Session(tmp_path / "a.onnx")
+    assert len(np.unique(session.metadata.vectors[1].input)) > 1
+    for length in (1, 4, 9):
+        assert session.run(np.full((2, length), 8, np.int64)).shape == (2, 3)
+
+
+def test_images_without_the_preprocessing_are_what_the_network_takes(tmp_path: Path) -> None:
+    text = (
+        HEAD.format(input="[1, 8, 8]", layers="Flatten, Linear: {out_features: 10}")
+        + "data: {source: Digits, preprocess: [Normalize: {mean: [0.3], std: [0.4]}]}\n"
+        + "train: {epochs: 1, loss: CrossEntropyLoss, optimizer: SGD}\n"
+        + "export: {onnx: {preprocess: false}}\n"
+    )
+    made = loads(text)
+    netspec.export_onnx(made, tmp_path / "a.onnx")
+    session = netspec.Session(tmp_path / "a.onnx")
+    assert session.metadata.input.kind == "tensor"
+    batch = torch.randn(2, 1, 8, 8)
+    with torch.inference_mode():
+        wanted = netspec.build(made)(batch).numpy()
+    np.testing.assert_allclose(session.run(batch.numpy()), wanted, rtol=1e-4, atol=1e-5)
+
+    plan = netspec.plan(made)
+    measures = evaluate(plan, session, load(plan), "test")
+    assert measures.keys() == {"accuracy"}  # by default, for classes
+
+
+def test_a_file_of_another_network_is_not_evaluated(linear: tuple[netspec.Spec, Export]) -> None:
+    text = HEAD.format(input="[3]", layers="Linear: {out_features: 5}")
+    plan = netspec.plan(loads(text + DATA))
+    with pytest.raises(InputError, match="the file holds another network than the spec"):
+        evaluate(plan, netspec.Session(linear[1].path), load(plan), "train")
+
+
+def test_where_nothing_says_what_to_measure(linear: tuple[netspec.Spec, Export]) -> None:
+    plan = netspec.plan(linear[0])
+    with pytest.raises(InputError, match="names nothing to measure"):
+        evaluate(plan, netspec.Session(linear[1].path), load(plan), "train")

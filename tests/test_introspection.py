@@ -21,7 +21,7 @@ from netspec.planning import plan
 from netspec.spec.loading import load, loads
 from netspec.spec.writing import resolved, to_yaml
 
-SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.yaml"))
+SPECS = sorted((Path(__file__).parents[1] / "specs").rglob("*.yaml"))
 
 
 def layers(module: nn.Sequential, input: list[int | str], **options: Any) -> Any:
@@ -41,7 +41,12 @@ def refused(module: nn.Module, input: list[int | str]) -> list[tuple[str, str]]:
 def test_a_shipped_spec_comes_back(path: Path) -> None:
     made = plan(replace(load(path), data=None, train=None, expect=None))
     shape = [dim if isinstance(dim, int) else str(dim) for dim in made.input.shape]
-    read = from_module(compiler.build(made), shape, dtype=made.input.dtype, name=made.name)
+    with torch.device("meta"):
+        module = compiler.build(made, initialize=False)
+    if any(node.type == "Pretrained" for node in made.root.walk()):
+        assert "which the catalogue does not have" in refused(module, shape)[0][1]
+        return
+    read = from_module(module, shape, dtype=made.input.dtype, name=made.name)
     assert plan(read).digest == made.digest
 
 

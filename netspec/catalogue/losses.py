@@ -25,10 +25,12 @@ REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
 @dataclass(frozen=True, kw_only=True)
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
-    `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor."""
+    `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor.
+    `vector`: the output has one dimension alone."""
 
     wants: Literal["classes", "same"]
     tensors: tuple[str, ...] = ()
+    vector: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", f"torch.nn:{self.name}")
@@ -85,6 +87,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiMarginLoss",
             wants="classes",
+            vector=True,
             tensors=("weight",),
             params=(
                 Param("p", Integer(1, 2), 1),
@@ -104,7 +107,7 @@ LOSSES: dict[str, Loss] = {
             doc="the output is a log-probability, the target a probability",
             wants="same",
             params=(
-                Param("reduction", Choice("mean", "sum", "batchmean"), "mean"),
+                Param("reduction", Choice("batchmean", "sum"), "batchmean"),
                 Param("log_target", BOOLEAN, False),
             ),
         ),

@@ -67,7 +67,7 @@ def main() -> None:
     """The command line's entry: every failure is a diagnostic and an exit status."""
     try:
         # click catches its own Exit, and returns the status in it.
-        status = netspec.main(standalone_mode=False) or 0
+        status = netspec.main(prog_name="netspec", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         status = 2

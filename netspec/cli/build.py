@@ -59,9 +59,11 @@ def show(made: Plan) -> None:
 def table(plan: Plan) -> Table:
     """One row a module, indented as they nest."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, title=f"{plan.name}  {plan.input}", title_justify="left")
+    title = escape(f"{plan.name}  {plan.input}")
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     made.add_column("layer", no_wrap=True)
     made.add_column("type", no_wrap=True)
     for heading in ("output", "parameters", "MACs", "memory"):
@@ -73,7 +75,7 @@ def table(plan: Plan) -> Table:
         made.add_row(
             "  " * depth + node.label,
             node.type,
-            str(node.output).replace("[", r"\["),
+            escape(str(node.output)),
             _count(node.parameters, node.unknown),
             _count(node.macs, node.unknown),
             _bytes(node.memory),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netspec.diagnostics import SpecError
 from netspec.planning.network import plan_network
+from netspec.planning.overwriting import check_overwriting
 from netspec.planning.pipeline import plan_pipeline
 from netspec.planning.plans import Freezing, Initialization, Node, Plan
 from netspec.planning.selection import plan_freezing, plan_initialization
@@ -37,6 +38,7 @@ def check(spec: Spec, findings: Findings) -> Plan | None:
         freezing=plan_freezing(network.root, findings),
         pipeline=pipeline,
     )
+    check_overwriting(network.root, findings)
     check_training(made, findings)
     check_export(made, findings)
     return made

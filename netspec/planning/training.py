@@ -60,6 +60,11 @@ def check_target(named: Named, output: Tensor, target: Target) -> None:
                 f"{size} {what}",
                 param=param,
             )
+    if loss.vector and len(output.shape) != 1:
+        raise Refusal(
+            f"{loss.name} takes a vector of scores, but the output is {output}",
+            "end with `Flatten` and `Linear`",
+        )
     if loss.wants == "classes":
         _check_classes(loss, output, target)
     elif isinstance(target, Classes):

@@ -97,6 +97,7 @@ DEFAULTS = {
     ("MultiheadAttention", "batch_first"): "netspec's sequences are batch first",
     ("TransformerEncoderLayer", "batch_first"): "netspec's sequences are batch first",
     ("TransformerEncoderLayer", "activation"): "a function there, its name here",
+    ("KLDivLoss", "reduction"): "torch warns of its mean, which is not the divergence",
     ("Pretrained", "weights"): "the layer is there for its weights; null has to be written",
     ("SqueezeExcitation", "activation"): "a class there, its name here",
     ("SqueezeExcitation", "scale_activation"): "a class there, its name here",

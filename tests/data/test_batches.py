@@ -31,9 +31,7 @@ def batches(
 ) -> Batches:
     made = plan(loads(DIGITS))
     part = load(made).parts["train"].subset(torch.arange(count))
-    return Batches(
-        made, part, CPU, batch_size=size, training=training, shuffle=shuffle, seed=seed
-    )
+    return Batches(made, part, CPU, batch_size=size, training=training, shuffle=shuffle, seed=seed)
 
 
 def same(a: Iterator[Batch], b: Iterator[Batch]) -> bool:

@@ -98,9 +98,7 @@ def test_grey_images_become_three_equal_channels() -> None:
 
 
 def test_split_takes_the_test_share_of_the_whole_then_validation_of_the_rest() -> None:
-    found = dataset(
-        "Synthetic: {samples: 100, classes: 10}", split="{validation: 0.25, test: 0.2}"
-    )
+    found = dataset("Synthetic: {samples: 100, classes: 10}", split="{validation: 0.25, test: 0.2}")
     assert sizes(found) == {"train": 60, "test": 20, "validation": 20}
     assert found.held_out == "validation"
     rows = [tuple(row) for part in found.parts.values() for row in tensor(part).flatten(1).tolist()]

@@ -111,6 +111,7 @@ def convolution(rank: int) -> Layer:
     return Layer(
         name=f"Conv{rank}d",
         doc=f"{rank}-d convolution",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             inferred("in_channels", POSITIVE),
@@ -173,6 +174,7 @@ def transposed(rank: int) -> Layer:
     return Layer(
         name=f"ConvTranspose{rank}d",
         doc=f"{rank}-d transposed convolution",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             inferred("in_channels", POSITIVE),

@@ -1,6 +1,7 @@
 """Layers whose output has their input's shape: rows of one table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
@@ -151,4 +152,10 @@ DROPOUTS = [
     Layer(name="FeatureAlphaDropout", params=(P, INPLACE), layouts=("C", *LAYOUTS.values())),
 ]
 
-LAYERS = [Layer(name="Identity", dtypes=None), *ACTIVATIONS, *MORE_ACTIVATIONS, *DROPOUTS]
+IDENTITY = Layer(name="Identity", dtypes=None)
+
+LAYERS = [
+    *(replace(each, output_is="as input") for each in (IDENTITY, *DROPOUTS)),
+    *ACTIVATIONS,
+    *MORE_ACTIVATIONS,
+]

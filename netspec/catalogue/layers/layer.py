@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from netspec.catalogue.component import Component, Param, Refusal
 from netspec.catalogue.types import Type, spread
@@ -99,6 +99,8 @@ class Layer(Component):
     weights: the learned parameters' names and shapes, as in the module's own `state_dict`.
     macs: multiplications in convolutions, linear layers, attention and recurrences.
     withheld: parameters of the torch class that are not offered → the reason.
+    output_is: whether a later layer may write over the output in place: `spare`: the backward pass
+        does not need it; `as input`: it may be the input itself; `kept`: it is needed.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
     """
@@ -112,6 +114,7 @@ class Layer(Component):
     macs: Callable[[Call], Dim] = _zero
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
+    output_is: Literal["spare", "as input", "kept"] = "kept"
     opaque: bool = False
 
     def __post_init__(self) -> None:

@@ -97,6 +97,7 @@ LAYERS = [
     Layer(
         name="Linear",
         doc="y = x A^T + b on the last dimension",
+        output_is="spare",
         layouts=(),
         params=(
             inferred("in_features", POSITIVE),
@@ -111,6 +112,7 @@ LAYERS = [
     Layer(
         name="Flatten",
         doc="joins the dimensions from start_dim to end_dim",
+        output_is="as input",
         params=(
             Param("start_dim", INTEGER, 1, "the batch is 0"),
             Param("end_dim", INTEGER, -1),
@@ -121,6 +123,7 @@ LAYERS = [
     Layer(
         name="Unflatten",
         doc="splits one dimension into several",
+        output_is="as input",
         params=(
             Param("dim", INTEGER, doc="the batch is 0"),
             Param("unflattened_size", SIZES, doc="at most one -1 is worked out"),

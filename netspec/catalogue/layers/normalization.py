@@ -56,6 +56,7 @@ def _batch_norm(name: str, *layouts: str) -> Layer:
     return Layer(
         name=name,
         doc="batch normalisation over every dimension but the channels",
+        output_is="spare",
         layouts=layouts,
         params=(
             inferred("num_features", POSITIVE),
@@ -84,6 +85,7 @@ def _instance_norm(rank: int) -> Layer:
     return Layer(
         name=f"InstanceNorm{rank}d",
         doc="normalisation over each channel of each sample",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             inferred("num_features", POSITIVE),
@@ -146,6 +148,7 @@ def _last(call: Call) -> list[int]:
 LAYER_NORM = Layer(
     name="LayerNorm",
     doc="normalisation over the last dimensions",
+    output_is="spare",
     params=(
         inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
         EPS,
@@ -164,6 +167,7 @@ LAYER_NORM = Layer(
 RMS_NORM = Layer(
     name="RMSNorm",
     doc="root-mean-square normalisation (Zhang and Sennrich, 2019, arXiv:1910.07467)",
+    output_is="spare",
     params=(
         inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
         Param("eps", optional(NONNEGATIVE), None, "default: the dtype's own"),
@@ -184,6 +188,7 @@ LAYERS = [
     Layer(
         name="GroupNorm",
         doc="normalisation over groups of channels",
+        output_is="spare",
         params=(
             Param("num_groups", POSITIVE),
             inferred("num_channels", POSITIVE),

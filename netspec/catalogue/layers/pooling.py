@@ -67,6 +67,7 @@ def max_pool(rank: int) -> Layer:
     return Layer(
         name=f"MaxPool{rank}d",
         doc=f"{rank}-d max pooling",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             Param("kernel_size", PerDimension(POSITIVE, rank)),
@@ -99,6 +100,7 @@ def avg_pool(rank: int) -> Layer:
     return Layer(
         name=f"AvgPool{rank}d",
         doc=f"{rank}-d average pooling",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             Param("kernel_size", PerDimension(POSITIVE, rank)),
@@ -124,6 +126,7 @@ def adaptive_pool(kind: str, rank: int) -> Layer:
     return Layer(
         name=f"Adaptive{kind}Pool{rank}d",
         doc=f"{rank}-d pooling to a given size",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             Param(

@@ -139,6 +139,7 @@ LAYERS = [
         name="Residual",
         target="netspec.modules:Residual",
         doc="body(x) + shortcut(x); the shapes must agree",
+        output_is="spare",
         params=(Param("body", Layers()), Param("shortcut", Layers(), [], "default: the identity")),
         combine=_residual,
         dtypes=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def default_spec() -> Path:
     """`[tool.netspec] spec` of the nearest pyproject.toml. Raises UsageError without one."""
+    import tomllib  # needed where no SPEC is given
+
     here = Path.cwd()
     for folder in (here, *here.parents):
         project = folder / "pyproject.toml"

@@ -12,6 +12,8 @@ from netspec.cli.options import default_spec, device_option, set_option
 if TYPE_CHECKING:
     from netspec.training.run import Run
 
+SHOWN = 5  # differences between two specs
+
 
 @click.command()
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
@@ -51,7 +53,7 @@ def _resumed(resume: str, spec: Path | None) -> Run:
     """The run to go on with. Raises InputError where there is none, or it is another spec's."""
     from netspec.diagnostics import Code, InputError
     from netspec.spec.loading import load
-    from netspec.spec.writing import digest
+    from netspec.spec.writing import differences
     from netspec.training.run import Run
 
     if resume:
@@ -64,10 +66,11 @@ def _resumed(resume: str, spec: Path | None) -> Run:
         run = found
     if run.status == "finished":
         raise InputError.of(Code.RUN, "is finished", file=str(run.directory))
-    if spec is not None and digest(load(spec)) != digest(run.plan.spec):
+    if spec is not None and (apart := differences(run.plan.spec, load(spec))):
+        more = f" and {len(apart) - SHOWN} more" * (len(apart) > SHOWN)
         raise InputError.of(
             Code.RUN,
-            f"its spec differs from {spec}",
+            f"its spec differs from {spec}: {'; '.join(apart[:SHOWN])}{more}",
             file=str(run.directory),
             remedy="leave SPEC out to go on with the run's own, or begin a new run",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -150,6 +149,8 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form: names, types, parameters, shapes, preprocessing."""
+        import hashlib  # the check alone needs no digest, and has no time to spare
+
         canonical = {
             "input": str(self.input),
             "network": self.root.canonical(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -50,9 +50,33 @@ def resolved(spec: Spec, *, paths: bool = True) -> Plain:
 
 def digest(spec: Spec) -> str:
     """SHA-256 of everything but description, `expect` and paths: it names a run."""
-    data = resolved(spec, paths=False)
-    text = json.dumps(_without(data, ("description", "expect")), sort_keys=True)
+    text = json.dumps(_significant(spec), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(one: Spec, other: Spec) -> list[str]:
+    """Why their digests differ: `train.epochs is 4 and 5`, in the order of the text."""
+    left, right = (dict(_leaves(_significant(spec))) for spec in (one, other))
+    return [
+        f"{key} is {left.get(key, 'absent')} and {right.get(key, 'absent')}"
+        for key in {**left, **right}
+        if left.get(key) != right.get(key)
+    ]
+
+
+def _significant(spec: Spec) -> Any:
+    return _without(resolved(spec, paths=False), ("description", "expect"))
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each scalar with its dotted path; `- ReLU` is a scalar, so is an empty list or mapping."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, each in items:
+        inside = f"{path}.{key}" if path else str(key)
+        if isinstance(each, dict | list) and each:
+            yield from _leaves(each, inside)
+        else:
+            yield inside, each
 
 
 def to_yaml(data: Plain) -> str:

@@ -115,7 +115,7 @@ def test_a_loss_that_is_accepted_can_be_computed(name: str) -> None:
             if entry.wants == "classes"
             else torch.rand(2, *shape)
         )
-        value = attribute(entry)(**keywords(args))(output, target)
+        value = attribute(entry)(**keywords(entry.complete(args)))(output, target)
         assert value.shape == ()
         value.backward()
         computed += 1

@@ -21,7 +21,7 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 contracts: $(VENV)/dev
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/dev
 	$(BIN)/python -m pytest

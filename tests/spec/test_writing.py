@@ -11,7 +11,7 @@ from netspec.planning import plan
 from netspec.spec.document import parse
 from netspec.spec.loading import load, loads
 from netspec.spec.model import Spec
-from netspec.spec.writing import digest, resolved, to_yaml
+from netspec.spec.writing import differences, digest, resolved, to_yaml
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 
@@ -175,7 +175,24 @@ def test_descriptions_expectations_and_paths_make_no_other_run(key: str, value: 
     ],
 )
 def test_anything_else_does(key: str, value: str) -> None:
-    assert digest(small(**{key: value})) != digest(small())
+    other = small(**{key: value})
+    assert digest(other) != digest(small())
+    assert differences(other, small())
+
+
+def test_differences_are_named() -> None:
+    other = small(
+        model="[Linear: {out_features: 3}, Flatten]",
+        expect="{output: [3]}",
+        train="{epochs: 1, loss: MSELoss, optimizer: {SGD: {lr: 0.5}}}",
+    )
+    assert differences(small(), other) == [
+        "model.0.Linear.out_features is 2 and 3",
+        "train.optimizer is SGD and absent",
+        "model.1 is absent and Flatten",
+        "train.optimizer.SGD.lr is absent and 0.5",
+    ]
+    assert differences(small(), small(description="another")) == []
 
 
 def test_paths_are_left_out_where_asked() -> None:

@@ -165,10 +165,12 @@ def test_only_an_unfinished_run_of_the_same_spec_goes_on(whole: Run, folder: Pat
 
 def test_a_changed_spec_is_refused(whole: Run, folder: Path) -> None:
     begun = Run.create(whole.plan, torch.device("cpu"))
-    (folder / "spec.yaml").write_text(SPEC.replace("p: 0.5", "p: 0.25"))
+    changed = SPEC.replace("p: 0.5", "p: 0.25").replace("epochs: 4", "epochs: 5")
+    (folder / "spec.yaml").write_text(changed)
     assert resume("spec.yaml", "--resume") == (
         1,
-        f"{begun.directory}: error[run]: its spec differs from spec.yaml",
+        f"{begun.directory}: error[run]: its spec differs from spec.yaml: "
+        "model.4.Dropout.p is 0.5 and 0.25; train.epochs is 4 and 5",
     )
     (folder / "spec.yaml").write_text(SPEC)
     assert resume("spec.yaml", "--resume")[1] == (

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from netspec.planning import check
 from netspec.spec import checking
-from netspec.spec.document import parse
 from netspec.spec.findings import Findings
 from netspec.spec.loading import interpret
+from netspec.spec.reading import parse
 
 ROOT = Path(__file__).parent.parent
 SPEC = ROOT / "specs" / "cifar_quick.yaml"

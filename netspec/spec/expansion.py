@@ -6,18 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from netspec.catalogue import sections
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.structure import REPEAT, Branches, Container, Layers
 from netspec.catalogue.types import BOOLEAN, NATURAL, TEXT
 from netspec.diagnostics import Code, suggestion
-from netspec.shapes import Shape, parse
-from netspec.spec import module_names
+from netspec.spec import module_names, siblings
 from netspec.spec.binding import Binder
 from netspec.spec.document import Path_
 from netspec.spec.expressions import name_problem
 from netspec.spec.findings import Findings
-from netspec.spec.model import Entry, Expect, Freeze, Named
+from netspec.spec.model import Entry
 from netspec.spec.schema import COMPONENTS, SIBLINGS
 
 MAX_LAYERS = 20_000
@@ -264,9 +262,11 @@ class Expansion:
             args,
             path,
             name=name,
-            expect=expect(item["expect"], (*path, "expect"), binder) if "expect" in item else None,
-            freeze=_freeze(item["freeze"], (*path, "freeze"), binder) if "freeze" in item else None,
-            init=initializers(item.get("init"), (*path, "init"), binder),
+            expect=siblings.expect(item.get("expect"), (*path, "expect"), binder),
+            freeze=siblings.freeze(item["freeze"], (*path, "freeze"), binder)
+            if "freeze" in item
+            else None,
+            init=siblings.initializers(item.get("init"), (*path, "init"), binder),
             bodies=bodies,
             broken=self._broken(item, path, args, bodies),
             via=binder.via,
@@ -297,56 +297,3 @@ class Expansion:
                     "use the index of the Repeat: `name: conv$i`",
                 )
             seen.add(entry.name or "")
-
-
-def expect(value: Any, path: Path_, binder: Binder) -> Expect | None:
-    """A shape, or `{output, parameters}`."""
-    if isinstance(value, list):
-        return Expect(path, dimensions(value, path, binder))
-    if not isinstance(value, dict):
-        return None
-    args = binder.args(sections.EXPECT, value, path)
-    output = value.get("output")
-    shape = dimensions(output, (*path, "output"), binder) if isinstance(output, list) else None
-    return None if binder.findings.within(path) else Expect(path, shape, args.get("parameters"))
-
-
-def dimensions(value: list[Any], path: Path_, binder: Binder) -> Shape | None:
-    """`[3, H, (W+1)//2]` as a shape, or None where findings stand against it."""
-    shape = []
-    for index, item in enumerate(value):
-        where = (*path, index)
-        dim = binder.bind(sections.DIMENSION, item, where)
-        if isinstance(dim, str):
-            try:
-                dim = parse(dim)
-            except ValueError as error:
-                binder.report(Code.VALUE, str(error), where, "a number, or a name such as H")
-            if isinstance(dim, int) and dim < 1 and isinstance(item, str):
-                binder.report(Code.VALUE, f"{item} is {dim}, but a dimension is at least 1", where)
-        shape.append(dim)
-    return None if binder.findings.within(path) else tuple(shape)
-
-
-def _freeze(value: Any, path: Path_, binder: Binder) -> Freeze | None:
-    bound = binder.bind(sections.FREEZE, value, path)
-    match bound:
-        case True:
-            return Freeze(path)
-        case list():
-            return Freeze(path, parameters=tuple(bound))
-        case dict():
-            return Freeze(path, until=bound.get("until"))
-    return None
-
-
-def initializers(value: Any, path: Path_, binder: Binder) -> tuple[tuple[str, Named], ...]:
-    """`{weight: xavier_uniform_, …}`, less what `match` is."""
-    if not isinstance(value, dict):
-        return ()
-    found = (
-        (key, binder.named(sections.INITIALIZER, item, (*path, key)))
-        for key, item in value.items()
-        if key != "match"
-    )
-    return tuple((key, named) for key, named in found if named is not None)

@@ -11,13 +11,14 @@ from netspec.catalogue import sections
 from netspec.catalogue.layers import LAYERS, installed
 from netspec.diagnostics import Code, SpecError
 from netspec.shapes import Expr, Tensor, multiplies
-from netspec.spec import checking, expansion, model
+from netspec.spec import checking, model, siblings
 from netspec.spec.binding import Binder
-from netspec.spec.document import Document, Path_, override, parse, parse_value, read
+from netspec.spec.document import Document, Path_, override
 from netspec.spec.expansion import Expansion, TooMany
 from netspec.spec.expressions import name_problem
 from netspec.spec.findings import Findings
 from netspec.spec.model import Spec
+from netspec.spec.reading import parse, parse_value, read
 from netspec.spec.schema import SIBLINGS
 
 
@@ -100,7 +101,7 @@ class _Reader:
                 self.data.get("model"), ("model",), self.binder
             ),
             init=self._init(),
-            expect=expansion.expect(self.data.get("expect"), ("expect",), self.binder),
+            expect=siblings.expect(self.data.get("expect"), ("expect",), self.binder),
             data=self._data(),
             train=self._train(),
             onnx=model.Onnx(**onnx),
@@ -135,7 +136,7 @@ class _Reader:
             written, path = written.get("shape"), ("input", "shape")
         if not isinstance(written, list) or not written:
             return None
-        shape = expansion.dimensions(written, path, self.binder)
+        shape = siblings.dimensions(written, path, self.binder)
         if shape is None or self.findings.within(("input",)):
             return None
         for index, dim in enumerate(shape):
@@ -159,7 +160,7 @@ class _Reader:
             if not isinstance(rule, dict) or "match" not in rule:
                 continue
             match = self.binder.bind(sections.PATTERN, rule["match"], (*path, "match"))
-            parameters = expansion.initializers(rule, path, self.binder)
+            parameters = siblings.initializers(rule, path, self.binder)
             if not self.findings.within(path):
                 patterns: tuple[str, ...] = (match,) if isinstance(match, str) else tuple(match)
                 found.append(model.InitRule(patterns, parameters, path))

@@ -16,8 +16,8 @@ from netspec.catalogue.layers.structure import Branches, Container
 from netspec.catalogue.sources import SOURCES
 from netspec.catalogue.types import PATH
 from netspec.shapes import Shape, Tensor
-from netspec.spec.document import FLOAT, INTEGER
 from netspec.spec.model import Entry, Expect, Freeze, InitRule, Named, Spec
+from netspec.spec.scalars import FLOAT, INTEGER
 
 Plain = dict[str, Any]
 

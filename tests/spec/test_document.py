@@ -11,17 +11,10 @@ import pytest
 
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.planning import check
-from netspec.spec.document import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    Document,
-    override,
-    parse,
-    parse_value,
-    read,
-    scalar,
-)
+from netspec.spec.document import MAX_DEPTH, Document, override
 from netspec.spec.loading import interpret
+from netspec.spec.reading import MAX_BYTES, parse, parse_value, read
+from netspec.spec.scalars import scalar
 
 
 def error(text: str) -> Diagnostic:

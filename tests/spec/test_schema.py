@@ -173,6 +173,6 @@ def test_the_schema_says_something_of_every_entry() -> None:
     "path", sorted((ROOT / "specs").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_shipped_specs_fit_the_schema(path: Path) -> None:
-    from netspec.spec.document import read
+    from netspec.spec.reading import read
 
     assert Draft202012Validator(netspec_schema()).is_valid(read(path).data)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from netspec.planning import plan
-from netspec.spec.document import parse
 from netspec.spec.loading import load, loads
 from netspec.spec.model import Spec
+from netspec.spec.reading import parse
 from netspec.spec.writing import differences, digest, resolved, to_yaml
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))

@@ -5,7 +5,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--draws", type=int, default=60, help="random cases for each layer in the soundness tests"
+        "--draws", type=int, default=100, help="random cases for each layer in the soundness tests"
     )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
 

@@ -32,6 +32,7 @@ DELIBERATE = {
     "would act on the last dimension": "the forgotten Flatten",
     "makes it": "torch ignores or broadcasts what contradicts the input",
     "dropout acts between layers": "torch only warns that it does nothing",
+    "lies wholly in the padding": "torch's backward pass writes out of bounds",
     "would turn": "torch goes on with an empty tensor",
     "leaves nothing": "torch goes on with an empty tensor",
 }

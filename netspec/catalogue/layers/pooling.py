@@ -52,16 +52,37 @@ def _pooled(call: Call, length: Dim, kernel: int, stride: int, pad: int, dilatio
     return found
 
 
+def _check_windows(call: Call, length: Dim, stride: int, pad: int, dilation: int) -> None:
+    """Refuse a window that holds padding alone: torch's backward pass then writes out of bounds.
+
+    The first tap of a window that starts at s < 0 which does not lie in the padding is s mod
+    dilation.
+    """
+    starts = range(-pad, 0, stride)
+    if pad and not isinstance(length, int):
+        call.require(length, dilation, "a window lies wholly in the padding", param="padding")
+    elif isinstance(length, int) and any(start % dilation >= length for start in starts):
+        raise Refusal(
+            f"a window lies wholly in the padding of {call.input}",
+            "pad less, or use a smaller dilation",
+            "padding",
+        )
+
+
 def max_pool(rank: int) -> Layer:
     def output(call: Call) -> Shape:
-        sizes = zip(
-            spatial(call.shape),
-            call.spread("kernel_size", rank),
-            call.spread("stride", rank),
-            call.spread("padding", rank),
-            call.spread("dilation", rank),
-            strict=True,
+        sizes = list(
+            zip(
+                spatial(call.shape),
+                call.spread("kernel_size", rank),
+                call.spread("stride", rank),
+                call.spread("padding", rank),
+                call.spread("dilation", rank),
+                strict=True,
+            )
         )
+        for length, _, stride, pad, dilation in sizes:
+            _check_windows(call, length, stride, pad, dilation)
         return (call.shape[0], *(_pooled(call, *size) for size in sizes))
 
     return Layer(

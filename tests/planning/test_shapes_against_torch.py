@@ -15,7 +15,7 @@ from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import problem
 from netspec.shapes import Tensor, least_values, names
 from tests.soundness.cases import Case, Said, cases, say
-from tests.soundness.oracle import Ran, run
+from tests.soundness.oracle import Ran, multiply_accumulates, run
 
 # A Pretrained's shape is known to torch alone: the check says so, and goes on from its `expect`.
 APPLIED = [
@@ -55,6 +55,14 @@ def test_what_is_accepted_runs_with_the_shapes_it_said(layer: Layer, draws: int)
         assert ran.output == said.output, case
         assert ran.weights == said.weights, case
     assert accepted >= draws // 20, "hardly any case is drawn that the layer accepts"
+
+
+@pytest.mark.parametrize("layer", APPLIED, ids=by_name)
+def test_multiply_accumulates_are_those_that_torch_counts(layer: Layer, draws: int) -> None:
+    for case in cases(layer, draws, "counted"):
+        said = say(case)
+        if not isinstance(said, Refusal):
+            assert multiply_accumulates(case, said.args) == said.macs, case
 
 
 @pytest.mark.parametrize("layer", APPLIED, ids=by_name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from netspec.compiler import arguments, attribute
 from netspec.shapes import Tensor
@@ -38,6 +39,15 @@ def run(case: Case, args: dict[str, Any]) -> Ran | Exception:
     assert len(found) == 1, f"{case}: the batch changes the output {found}"
     weights = {name: tuple(value.shape) for name, value in module.named_parameters()}
     return Ran(found.pop(), weights)
+
+
+def multiply_accumulates(case: Case, args: dict[str, Any]) -> int:
+    """Those of one sample, counted by torch in a forward pass."""
+    with warnings.catch_warnings(), FlopCounterMode(display=False) as counter, torch.no_grad():
+        warnings.simplefilter("ignore")
+        with torch.backends.mkldnn.flags(enabled=False):  # its fused recurrences go uncounted
+            attribute(case.layer)(**arguments(case.layer, args))(_batch(case, 2))
+    return int(counter.get_total_flops()) // 4  # two operations each, two samples
 
 
 def _output(module: nn.Module, case: Case, batch: int) -> Tensor:

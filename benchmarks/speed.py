@@ -53,7 +53,7 @@ def python(code: str, *arguments: str) -> Callable[[], object]:
 def processes() -> None:
     validate = python("from netspec.cli import main; main()", "validate", str(SPEC))
     ours, imports, torch = interleaved(
-        9, validate, python("import yaml, jsonschema, click"), python("import torch")
+        21, validate, python("import yaml, jsonschema, click"), python("import torch")
     )
     print(f"validate / import yaml, jsonschema, click   {ours / imports:6.2f}  ({ours:.3f} s)")
     print(f"import torch / validate                     {torch / ours:6.2f}  ({torch:.3f} s)")

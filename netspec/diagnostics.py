@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class Code(StrEnum):
@@ -38,8 +37,7 @@ class Code(StrEnum):
     ENVIRONMENT = "environment"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A span of a file. Lines and columns count from 1; `line` is None for a file as a whole."""
 
     file: str
@@ -49,8 +47,7 @@ class Place:
     text: str | None = None  # the source line, so that a report needs no file
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One finding: what is wrong with the value found, where, and what to do about it."""
 
     code: Code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Place
@@ -48,9 +47,9 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             "code": str(found.code),
             "message": found.message,
             "remedy": found.remedy,
-            "place": asdict(found.place),
+            "place": found.place._asdict(),
             "notes": [
-                {"message": message, "place": asdict(place)} for message, place in found.notes
+                {"message": message, "place": place._asdict()} for message, place in found.notes
             ],
         }
         for found in diagnostics

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -225,8 +226,7 @@ class Tensor:
         return show(self.shape) if self.dtype == "float32" else f"{show(self.shape)} {self.dtype}"
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
+class AtLeast(NamedTuple):
     """A condition that a shape rule leaves behind where a name stands: `dim >= least`."""
 
     dim: Expr

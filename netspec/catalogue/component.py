@@ -17,7 +17,7 @@ class _Required:
 REQUIRED: Any = _Required()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Param:
     """One parameter: its name and default are the torch class's own."""
 
@@ -51,7 +51,7 @@ def _no_check(args: dict[str, Any]) -> None:
     """Most parameters may be combined freely."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Component:
     """A class that a spec may name, its parameters, and where to find it.
 
@@ -65,6 +65,9 @@ class Component:
     target: str = ""
     doc: str = ""
     check: Callable[[dict[str, Any]], None] = _no_check
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
 
     @property
     def members(self) -> str:
@@ -148,7 +151,7 @@ class OneOf:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Section:
     """A mapping with a fixed set of keys: its parameters."""
 

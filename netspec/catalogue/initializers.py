@@ -17,7 +17,7 @@ KAIMING = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Initializer(Component):
     """`ranks`: how many dimensions the parameter must have; None: any."""
 

@@ -22,7 +22,7 @@ from netspec.catalogue.types import (
 REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
     `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor.

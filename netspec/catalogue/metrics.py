@@ -8,7 +8,7 @@ from netspec.catalogue.component import Component, Param
 from netspec.catalogue.types import POSITIVE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Metric(Component):
     """`wants`: `classes`: class indices; `binary`: 0 or 1 for each output; `values`: floats.
     `rising`: whether more is better."""

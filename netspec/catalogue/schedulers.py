@@ -22,7 +22,7 @@ from netspec.catalogue.types import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Scheduler(Component):
     """`interval`: what one step of it counts by default.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from netspec.catalogue.component import Component, Param, Refusal
 from netspec.catalogue.transforms import AtLeast, Size
@@ -13,8 +13,7 @@ from netspec.catalogue.types import BOOLEAN, NATURAL, PATH, POSITIVE, TEXT, Eith
 Args = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(NamedTuple):
     """8-bit images; the network's input says whether they come grey or in colour."""
 
     height: Size
@@ -37,7 +36,6 @@ class Values:
     binary: bool = False
 
 
-@dataclass(frozen=True)
 class Unknown:
     """Targets that only the data knows."""
 
@@ -49,7 +47,7 @@ def _images(args: Args) -> Images | None:
     return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 

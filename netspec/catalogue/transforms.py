@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from netspec.catalogue.component import Component, Param, Refusal
 from netspec.catalogue.types import (
@@ -23,8 +23,7 @@ from netspec.catalogue.types import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
+class AtLeast(NamedTuple):
     """A size that differs from image to image, and what it is never less than."""
 
     least: int = 1
@@ -36,8 +35,7 @@ class AtLeast:
 Size = int | AtLeast
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """What flows between two transforms: channels, height, width."""
 
     channels: int
@@ -59,7 +57,7 @@ def _same(image: Image, args: dict[str, Any]) -> Image:
     return image
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Transform(Component):
     """`stages`: where it may stand; only what `evaluate` and `preprocess` hold can be exported."""
 

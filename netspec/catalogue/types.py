@@ -96,8 +96,10 @@ def canonical(kind: Type, value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Integer:
+    """An integer; both bounds are inclusive."""
+
     minimum: int | None = None
     maximum: int | None = None
 
@@ -119,7 +121,7 @@ class Integer:
         return {"type": "integer", **_bounds(self.minimum, self.maximum)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Number:
     """A finite integer or float; `above` and `below` are exclusive."""
 
@@ -155,8 +157,9 @@ class Number:
         return {"type": "number", **bounds}
 
 
-@dataclass(frozen=True)
 class Boolean:
+    """`true` or `false`."""
+
     expected = "true or false"
 
     def accepts(self, value: object) -> bool:
@@ -166,8 +169,10 @@ class Boolean:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Text:
+    """A string that is not empty."""
+
     expected: str = "a string"
 
     def accepts(self, value: object) -> bool:
@@ -177,8 +182,9 @@ class Text:
         return {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True)
 class Null:
+    """`null`."""
+
     expected = "null"
 
     def accepts(self, value: object) -> bool:
@@ -188,7 +194,6 @@ class Null:
         return {"type": "null"}
 
 
-@dataclass(frozen=True)
 class Anything:
     """What only a hand-written rule can judge."""
 
@@ -222,8 +227,10 @@ class ClassOf(Choice):
     """A class of torch.nn by its name, where torch takes the class and not a module."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ListOf:
+    """A list of `least` to `most` items of one type."""
+
     item: Type
     least: int = 0
     most: int | None = None

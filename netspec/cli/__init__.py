@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -65,6 +66,7 @@ def netspec() -> None:
 
 def main() -> None:
     """The command line's entry: every failure is a diagnostic and an exit status."""
+    gc.set_threshold(50_000)  # to start makes many objects and no garbage
     try:
         # click catches its own Exit, and returns the status in it.
         status = netspec.main(prog_name="netspec", standalone_mode=False) or 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
@@ -18,8 +17,9 @@ from netspec.spec.findings import Findings
 from netspec.spec.model import Entry, Expect, Spec
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
+    """`least`: the smallest value of each named dimension from which all shapes hold."""
+
     root: Node
     least: dict[str, int]
 

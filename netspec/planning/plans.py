@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from netspec.catalogue.layers.layer import Weights
 from netspec.catalogue.sources import Images, Target
@@ -80,16 +80,14 @@ class Node:
         }
 
 
-@dataclass(frozen=True)
-class Initialization:
+class Initialization(NamedTuple):
     """One parameter of the `state_dict`, and the initializer that wins for it."""
 
     key: str
     initializer: Named
 
 
-@dataclass(frozen=True)
-class Freezing:
+class Freezing(NamedTuple):
     """A module whose parameters (None: all, and its statistics) do not learn before `until`."""
 
     module: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from netspec.shapes import Shape, Tensor
 from netspec.spec.document import Document, Path_
@@ -23,8 +23,7 @@ class Named:
     siblings: Args = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Expect:
+class Expect(NamedTuple):
     """What the author believes, and where that stands."""
 
     path: Path_
@@ -32,8 +31,7 @@ class Expect:
     parameters: int | None = None
 
 
-@dataclass(frozen=True)
-class Freeze:
+class Freeze(NamedTuple):
     """Which parameters do not learn: all (None), or those named; `until`: before that epoch."""
 
     path: Path_
@@ -62,22 +60,25 @@ class Entry:
     via: tuple[Path_, ...] = ()
 
 
-@dataclass(frozen=True)
-class InitRule:
+class InitRule(NamedTuple):
+    """An entry of `init`: parameters by name for the modules that match, the last rule winning."""
+
     match: tuple[str, ...]
     parameters: tuple[tuple[str, Named], ...]
     path: Path_
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
+    """`data.split`: the shares held out of the train part, where the source brings no such part."""
+
     validation: float = 0
     test: float = 0
     shuffle: bool = True
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
+    """`data`: where samples come from, and what happens to them."""
+
     source: Named
     split: Split
     augment: tuple[Named, ...]
@@ -85,8 +86,9 @@ class Data:
     preprocess: tuple[Named, ...]
 
 
-@dataclass(frozen=True)
-class Train:
+class Train(NamedTuple):
+    """`train`: either `epochs` or `steps` is given."""
+
     epochs: int | None
     steps: int | None
     batch_size: int
@@ -100,8 +102,9 @@ class Train:
     monitor: str | None
 
 
-@dataclass(frozen=True)
-class Onnx:
+class Onnx(NamedTuple):
+    """`export.onnx`: `opset` and `preprocess` None leave the choice to netspec."""
+
     precision: Literal["float32"] = "float32"
     opset: int | None = None
     output: Literal["none", "softmax", "sigmoid"] = "none"

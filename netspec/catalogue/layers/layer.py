@@ -87,7 +87,7 @@ def _zero(_: Call) -> Dim:
     return 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Layer(Component):
     """One layer type.
 

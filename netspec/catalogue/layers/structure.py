@@ -12,7 +12,6 @@ from netspec.catalogue.types import INTEGER, NATURAL, TEXT, Choice, JsonSchema
 from netspec.shapes import Dim, Tensor, show
 
 
-@dataclass(frozen=True)
 class Layers:
     """A list of layer entries; the empty one is the identity."""
 
@@ -25,7 +24,6 @@ class Layers:
         return {"$ref": "#/$defs/layers"}
 
 
-@dataclass(frozen=True)
 class Branches:
     """A list of such lists."""
 
@@ -42,7 +40,7 @@ def _alone(call: Call, outputs: list[Tensor]) -> Tensor:
     return outputs[0]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Container(Layer):
     """A layer around lists of layers; `combine` makes its output of theirs.
 

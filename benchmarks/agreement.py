@@ -9,9 +9,12 @@ import argparse
 from collections import Counter
 
 from netspec.catalogue.component import Refusal
-from tests.planning.test_shapes_against_torch import APPLIED, DELIBERATE, as_written
-from tests.soundness.cases import cases, say
+from tests.planning.test_shapes_against_torch import DELIBERATE, as_written
+from tests.soundness.cases import APPLIED, cases, say
 from tests.soundness.oracle import Ran, run
+
+# Not run, and not counted: torch would write out of bounds, and this process would fall.
+HARMFUL = "lies wholly in the padding"
 
 
 def main() -> None:
@@ -26,7 +29,7 @@ def main() -> None:
             if not isinstance(said, Refusal):
                 agreed += 1  # the soundness tests prove that torch runs it
                 continue
-            args = as_written(case)
+            args = None if HARMFUL in said.message else as_written(case)
             if args is not None and isinstance(run(case, args), Ran):
                 refused += 1
                 families[next(each for each in DELIBERATE if each in said.message)] += 1

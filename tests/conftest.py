@@ -7,10 +7,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--draws", type=int, default=100, help="random cases for each layer in the soundness tests"
     )
+    parser.addoption(
+        "--exports", type=int, default=1, help="random exports of each layer in the soundness tests"
+    )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
 
 
 @pytest.fixture(scope="session")
 def draws(request: pytest.FixtureRequest) -> int:
     found: int = request.config.getoption("--draws")
+    return found
+
+
+@pytest.fixture(scope="session")
+def exports(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--exports")
     return found

@@ -15,7 +15,7 @@ from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
 from netspec.diagnostics import Code, InputError, NetspecError, SpecError
 from netspec.export.graph import Deployed, convert, deployed, example, input_shape, takes_images
-from netspec.planning import Plan
+from netspec.planning import Plan, check_export
 from netspec.runtime import Session, integrity, metadata
 from netspec.runtime.metadata import (
     Activation,
@@ -29,6 +29,7 @@ from netspec.runtime.metadata import (
 )
 from netspec.runtime.verification import agree, distance
 from netspec.shapes import Expr
+from netspec.spec.findings import Findings
 from netspec.spec.writing import resolved, to_yaml
 from netspec.version import VERSION
 
@@ -55,6 +56,10 @@ def write(
     The file replaces what is at `path` only after onnxruntime gives what torch gives for batches
     of 1, 2 and 7. Raises SpecError where it does not, or where the network cannot be exported.
     """
+    findings = Findings(plan.spec.document)
+    check_export(plan, findings)
+    if found := findings.sorted():
+        raise SpecError(found)
     training = model.training
     try:
         module = deployed(plan, model)
@@ -98,13 +103,13 @@ def _unproved(plan: Plan, message: str) -> NetspecError:
         Code.EXPORT,
         f"{message}, so the file was not kept",
         file=plan.spec.document.source.name,
-        remedy="see the reference's list of layers that ONNX cannot express",
+        remedy="replace the layer that torch's exporter or onnxruntime gets wrong",
     )
 
 
 def _run(module: Deployed, sample: Tensor) -> Array:
     with torch.inference_mode():
-        return np.asarray(module(sample).numpy())
+        return np.asarray(module(sample.clone()).numpy())  # the first layer may work in place
 
 
 def _metadata(plan: Plan, module: Deployed, classes: tuple[str, ...] | None) -> Metadata:

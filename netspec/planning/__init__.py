@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from netspec.diagnostics import SpecError
+from netspec.planning.exporting import check_export
 from netspec.planning.network import plan_network
 from netspec.planning.overwriting import check_overwriting
 from netspec.planning.pipeline import plan_pipeline
 from netspec.planning.plans import Freezing, Initialization, Node, Plan
 from netspec.planning.selection import plan_freezing, plan_initialization
-from netspec.planning.training import check_export, check_training
+from netspec.planning.training import check_training
 from netspec.spec.findings import Findings
 from netspec.spec.model import Spec
 
-__all__ = ["Freezing", "Initialization", "Node", "Plan", "check", "plan"]
+__all__ = ["Freezing", "Initialization", "Node", "Plan", "check", "check_export", "plan"]
 
 
 def plan(spec: Spec) -> Plan:
@@ -40,5 +41,6 @@ def check(spec: Spec, findings: Findings) -> Plan | None:
     )
     check_overwriting(network.root, findings)
     check_training(made, findings)
-    check_export(made, findings)
+    if spec.exports:
+        check_export(made, findings)
     return made

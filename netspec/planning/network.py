@@ -74,7 +74,7 @@ class _Planner:
             layer.resolve(call)
             output = _expected(entry, at) if layer.opaque else layer.shape_of(call)
         except Refusal as refusal:
-            self._refuse(refusal, entry)
+            refuse_layer(refusal, entry, self.findings)
             return None
         node = Node(
             name,
@@ -112,28 +112,11 @@ class _Planner:
         try:
             output = layer.combine(call, outputs)
         except Refusal as refusal:
-            self._refuse(refusal, entry)
+            refuse_layer(refusal, entry, self.findings)
             return None
         node = Node(name, entry.type, call.args, at, output, children=tuple(children), entry=entry)
         self._check_expect(entry, node)
         return node
-
-    def _refuse(self, refusal: Refusal, entry: Entry) -> None:
-        path: Path_ = (*entry.path, entry.type)
-        written = refusal.param in entry.args
-        if refusal.param and written:
-            path = (*path, refusal.param)
-        message = refusal.message
-        if not message.startswith(entry.type):
-            message = f"{entry.type}: {message}"
-        self.findings.add(
-            Code.SHAPE,
-            message,
-            path if written else _name_of(entry, self.findings),
-            refusal.remedy,
-            key=not written,
-            via=entry.via,
-        )
 
     def _check_expect(self, entry: Entry, node: Node) -> None:
         if entry.expect:
@@ -158,6 +141,27 @@ class _Planner:
                 (*expect.path, "parameters"),
                 via=via,
             )
+
+
+def refuse_layer(
+    refusal: Refusal, entry: Entry, findings: Findings, code: Code = Code.SHAPE
+) -> None:
+    """What a layer's rule says against it, at the parameter that it is about."""
+    path: Path_ = (*entry.path, entry.type)
+    written = refusal.param in entry.args
+    if refusal.param and written:
+        path = (*path, refusal.param)
+    message = refusal.message
+    if not message.startswith(entry.type):
+        message = f"{entry.type}: {message}"
+    findings.add(
+        code,
+        message,
+        path if written else _name_of(entry, findings),
+        refusal.remedy,
+        key=not written,
+        via=entry.via,
+    )
 
 
 def _expected(entry: Entry, at: Tensor) -> Tensor:

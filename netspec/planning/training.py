@@ -112,14 +112,3 @@ def _check_metric(named: Named, loss: Loss, target: Target) -> None:
             f"{' or '.join(sorted(kinds))}",
             "use mae or mse" if "values" in kinds else "use accuracy",
         )
-
-
-def check_export(plan: Plan, findings: Findings) -> None:
-    """`softmax` needs classes to share the probability."""
-    if plan.spec.onnx.output == "softmax" and plan.output.shape[:1] in ((), (1,)):
-        findings.add(
-            Code.EXPORT,
-            f"softmax over the one output {plan.output} is always 1",
-            ("export", "onnx", "output"),
-            "use sigmoid",
-        )

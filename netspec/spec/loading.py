@@ -105,6 +105,7 @@ class _Reader:
             data=self._data(),
             train=self._train(),
             onnx=model.Onnx(**onnx),
+            exports="export" in self.data,
             document=self.findings.document,
             folder=folder,
         )

@@ -113,7 +113,10 @@ class Onnx(NamedTuple):
 
 @dataclass(frozen=True)
 class Spec:
-    """`folder`: the spec file's, below which `init` may name tensor files."""
+    """`folder`: the spec file's, below which `init` may name tensor files.
+
+    `exports`: there is a section `export`, so that the network has to be one that can be exported.
+    """
 
     name: str
     description: str
@@ -124,6 +127,7 @@ class Spec:
     data: Data | None
     train: Train | None
     onnx: Onnx
+    exports: bool
     document: Document
     folder: Path
 

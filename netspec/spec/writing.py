@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -41,7 +42,8 @@ def resolved(spec: Spec, *, paths: bool = True) -> Plain:
         section = getattr(spec, name)
         if section is not None:
             data[name] = _section(section, component)
-    data["export"] = {"onnx": _section(spec.onnx, sections.ONNX)}
+    if spec.exports:
+        data["export"] = {"onnx": _section(spec.onnx, sections.ONNX)}
     if spec.data and not paths:
         data["data"]["source"] = _named(_without_paths(spec.data.source))
     escaped: Plain = _escaped(data)
@@ -65,7 +67,9 @@ def differences(one: Spec, other: Spec) -> list[str]:
 
 
 def _significant(spec: Spec) -> Any:
-    return _without(resolved(spec, paths=False), ("description", "expect"))
+    """All of it, its export as it is by default where it says nothing of it."""
+    exported = replace(spec, exports=True)
+    return _without(resolved(exported, paths=False), ("description", "expect"))
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

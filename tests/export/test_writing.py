@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 import netspec
 from netspec.data.loading import load
@@ -16,6 +17,7 @@ from netspec.diagnostics import InputError, SetupError, SpecError
 from netspec.export import writing
 from netspec.export.evaluation import evaluate
 from netspec.export.writing import Export
+from netspec.runtime.verification import verify
 from netspec.spec.loading import loads
 
 HEAD = "netspec: 1\ninput: {input}\nmodel: [{layers}]\n"
@@ -61,36 +63,48 @@ def test_opset(opset: int, tmp_path: Path) -> None:
     assert {each.domain: each.version for each in found.opset_import}[""] == opset
 
 
-# Networks that torch or onnxruntime gets wrong
+def test_what_cannot_be_exported_is_said_of_the_layer_before_anything_is_tried(
+    tmp_path: Path,
+) -> None:
+    made = loads("netspec: 1\ninput: [3]\nmodel:\n  - ReLU\n  - RReLU\n")
+    with pytest.raises(SpecError, match="RReLU: it cannot be exported") as caught:
+        netspec.export_onnx(made, tmp_path / "new.onnx")
+    assert caught.value.diagnostics[0].place.line == 5
+    assert list(tmp_path.iterdir()) == []
 
+
+# A module that is not the plan's stands for what the check doesn't foresee.
 WRONG = {
-    "other values": (
-        "AvgPool2d: {kernel_size: 2, divisor_override: 3}",
-        "onnxruntime differs from torch by",
+    "other values": (nn.AvgPool2d(2, divisor_override=3), "onnxruntime differs from torch by"),
+    "a graph that cannot be run": (
+        nn.ConvTranspose2d(2, 2, 3, dilation=2, output_padding=1),
+        "onnxruntime can't",
     ),
-    "a graph that cannot be loaded": (
-        "ConvTranspose2d: {out_channels: 2, kernel_size: 3, stride: 1, dilation: 2, "
-        "output_padding: 1}",
-        "onnxruntime",
-    ),
-    "a layer that cannot be exported": ("RReLU", "cannot export this network"),
+    "a layer that cannot be exported": (nn.RReLU(), "cannot export this network"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_network_that_onnx_gets_wrong_leaves_no_file(case: str, tmp_path: Path) -> None:
-    layers, words = WRONG[case]
-    made = spec(layers, "[2, 6, 6]")
+    module, words = WRONG[case]
+    made, model = netspec.plan(spec("ReLU", "[2, 6, 6]")), nn.Sequential(module)
     with pytest.raises(SpecError, match=words) as caught:
-        netspec.export_onnx(made, tmp_path / "new.onnx")
+        writing.write(made, model, tmp_path / "new.onnx")
     assert str(tmp_path) not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
     (tmp_path / "old.onnx").write_text("what was there")
     with pytest.raises(SpecError):
-        netspec.export_onnx(made, tmp_path / "old.onnx")
+        writing.write(made, model, tmp_path / "old.onnx")
     assert (tmp_path / "old.onnx").read_text() == "what was there"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_first_layer_that_works_in_place_is_exported_as_it_is(tmp_path: Path) -> None:
+    """What it overwrites is a copy: the sample goes on to onnxruntime, and into the file."""
+    done = netspec.export_onnx(spec("CELU: {inplace: true}"), tmp_path / "a.onnx")
+    assert done.difference < 1e-6
+    assert verify(netspec.Session(tmp_path / "a.onnx")).difference < 1e-6
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

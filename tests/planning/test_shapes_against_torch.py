@@ -9,20 +9,11 @@ import pytest
 
 from netspec import shapes
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Call, Layer
-from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import problem
 from netspec.shapes import Tensor, least_values, names
-from tests.soundness.cases import Case, Said, cases, say
+from tests.soundness.cases import APPLIED, Case, Said, by_name, cases, say
 from tests.soundness.oracle import Ran, multiply_accumulates, run
-
-# A Pretrained's shape is known to torch alone: the check says so, and goes on from its `expect`.
-APPLIED = [
-    layer
-    for layer in LAYERS.values()
-    if not isinstance(layer, Container) and layer.name != "Pretrained"
-]
 
 # What torch would run and netspec refuses on purpose: words of the refusal → why.
 DELIBERATE = {
@@ -36,10 +27,6 @@ DELIBERATE = {
     "would turn": "torch goes on with an empty tensor",
     "leaves nothing": "torch goes on with an empty tensor",
 }
-
-
-def by_name(layer: Layer) -> str:
-    return layer.name
 
 
 @pytest.mark.parametrize("layer", APPLIED, ids=by_name)

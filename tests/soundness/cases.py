@@ -8,11 +8,20 @@ from random import Random
 from typing import Any
 
 from netspec.catalogue.component import Refusal
+from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Call, Layer, Weights
+from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import canonical, problem, spread
 from netspec.shapes import AtLeast, Dim, Tensor
 from netspec.spec.model import Named
 from tests.soundness.drawing import draw
+
+# A Pretrained's shape is known to torch alone: the check says so, and goes on from its `expect`.
+APPLIED = [
+    layer
+    for layer in LAYERS.values()
+    if not isinstance(layer, Container) and layer.name != "Pretrained"
+]
 
 # What the type alone rarely draws so that the layer accepts it.
 LIKELY = {
@@ -52,6 +61,10 @@ class Said:
     weights: Weights
     macs: Dim
     conditions: tuple[AtLeast, ...]
+
+
+def by_name(layer: Layer) -> str:
+    return layer.name
 
 
 def say(case: Case) -> Said | Refusal:

@@ -124,7 +124,7 @@ class _Writer:
             self.conditions += said.conditions
             if self.chance(0.1):  # what is inferred may be written
                 args |= {param: said.args[param] for param in layer.inferred}
-            entry = {layer.name: self.lifted(_plain(args), self.vars)}
+            entry = {layer.name: self.lifted(plain(args), self.vars)}
             return self.siblings(entry, said.output), said.output
         return "Identity", at
 
@@ -155,7 +155,7 @@ class _Writer:
         args = self.arguments(layer, Tensor((2, 3, 4)))
         if self.chance(0.2):
             args["no_such_parameter"] = 1
-        return {layer.name: _plain(args)} if args else layer.name
+        return {layer.name: plain(args)} if args else layer.name
 
     def siblings(self, entry: dict[str, Any], output: Tensor) -> Entry:
         (written,) = entry.values()
@@ -265,12 +265,12 @@ def _takes(layer: Layer, input: Tensor) -> bool:
     return True
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     match value:
         case Named():
-            return {value.type: _plain(value.args)}
+            return {value.type: plain(value.args)}
         case dict():
-            return {key: _plain(each) for key, each in value.items()}
+            return {key: plain(each) for key, each in value.items()}
     return value
 
 

@@ -111,7 +111,6 @@ def test_what_is_left_at_its_default_is_not_written() -> None:
         "name": "a",
         "input": [3],
         "model": [{"Linear": {"out_features": 1}}],
-        "export": {"onnx": {}},
     }
 
 

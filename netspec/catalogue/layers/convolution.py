@@ -168,6 +168,15 @@ def transposed(rank: int) -> Layer:
     def macs(call: Call) -> Dim:
         return volume(call.shape) * volume(weights(call)["weight"][1:])
 
+    def exportable(call: Call) -> None:
+        extras, strides = call.spread("output_padding", rank), call.spread("stride", rank)
+        if any(extra >= stride for extra, stride in zip(extras, strides, strict=True)):
+            raise Refusal(
+                "an output_padding that is not less than the stride cannot be exported to ONNX",
+                "pad less, or pad behind the layer",
+                "output_padding",
+            )
+
     def per(item: Type) -> PerDimension:
         return PerDimension(item, rank)
 
@@ -192,6 +201,7 @@ def transposed(rank: int) -> Layer:
         output=output,
         weights=weights,
         macs=macs,
+        exportable=exportable,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
-from netspec.catalogue.layers.layer import Call, Layer, Weights, channels
+from netspec.catalogue.layers.layer import Call, Layer, Weights, channels, unexportable
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -129,7 +129,8 @@ MORE_ACTIVATIONS = [
         name="RReLU",
         params=(Param("lower", NUMBER, 1 / 8), Param("upper", NUMBER, 1 / 3), INPLACE),
         output=_ordered("lower", "upper", equal=True),
-        doc="random slopes in training; torch cannot export it",
+        doc="random slopes in training; it cannot be exported",
+        exportable=unexportable,
     ),
     Layer(
         name="GLU",

@@ -87,6 +87,10 @@ def _zero(_: Call) -> Dim:
     return 0
 
 
+def _fine(_: Call) -> None:
+    """Most layers can be exported, whatever their parameters are."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Layer(Component):
     """One layer type.
@@ -98,6 +102,7 @@ class Layer(Component):
     output: the rule of the output's shape (a shape keeps the input's dtype).
     weights: the learned parameters' names and shapes, as in the module's own `state_dict`.
     macs: multiplications in convolutions, linear layers, attention and recurrences.
+    exportable: refuses what torch's exporter or onnxruntime cannot do of it.
     withheld: parameters of the torch class that are not offered → the reason.
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
         does not need it; `as input`: it may be the input itself; `kept`: it is needed.
@@ -112,6 +117,7 @@ class Layer(Component):
     output: Callable[[Call], Tensor | Shape] = _same
     weights: Callable[[Call], Weights] = _none
     macs: Callable[[Call], Dim] = _zero
+    exportable: Callable[[Call], None] = _fine
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
     output_is: Literal["spare", "as input", "kept"] = "kept"
@@ -210,6 +216,20 @@ def _dimensional(call: Call) -> None:
 
 def spatial(shape: Shape) -> Shape:
     return shape[1:]
+
+
+def unexportable(call: Call) -> None:
+    """Refuse to export the layer at all."""
+    raise Refusal("it cannot be exported to ONNX", "use another layer")
+
+
+def numbered(length: Dim) -> None:
+    """Refuse to export the layer over a named length."""
+    if not isinstance(length, int):
+        raise Refusal(
+            f"over the named dimension {length} it cannot be exported to ONNX",
+            "declare the dimension as a number",
+        )
 
 
 def volume(values: Shape) -> Dim:

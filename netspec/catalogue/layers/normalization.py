@@ -12,6 +12,7 @@ from netspec.catalogue.layers.layer import (
     features,
     inferred,
     spatial,
+    unexportable,
 )
 from netspec.catalogue.types import (
     ABOVE_ZERO,
@@ -203,7 +204,8 @@ LAYERS = [
     RMS_NORM,
     Layer(
         name="CrossMapLRN2d",
-        doc="an older LocalResponseNorm; torch cannot export it",
+        doc="an older LocalResponseNorm; it cannot be exported",
+        exportable=unexportable,
         layouts=("C, H, W",),
         params=(
             Param("size", Integer(2), doc="torch fails in training where it is 1"),

@@ -4,7 +4,7 @@ from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
-from netspec.catalogue.layers.layer import Call, Layer, spatial
+from netspec.catalogue.layers.layer import Call, Layer, numbered, spatial, unexportable
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -16,7 +16,7 @@ from netspec.catalogue.types import (
     PerDimension,
     optional,
 )
-from netspec.shapes import Dim, Shape
+from netspec.shapes import Dim, Shape, show
 
 ONE_TENSOR = {"return_indices": "it would make the layer return two tensors"}
 
@@ -85,6 +85,10 @@ def max_pool(rank: int) -> Layer:
             _check_windows(call, length, stride, pad, dilation)
         return (call.shape[0], *(_pooled(call, *size) for size in sizes))
 
+    def exportable(call: Call) -> None:
+        if rank == 1:
+            numbered(call.shape[1])
+
     return Layer(
         name=f"MaxPool{rank}d",
         doc=f"{rank}-d max pooling",
@@ -99,6 +103,7 @@ def max_pool(rank: int) -> Layer:
         ),
         settled={"stride": _stride},
         output=output,
+        exportable=exportable,
         withheld=ONE_TENSOR,
     )
 
@@ -117,6 +122,14 @@ def avg_pool(rank: int) -> Layer:
         )
         return (call.shape[0], *(_pooled(call, *size) for size in sizes))
 
+    def exportable(call: Call) -> None:
+        if rank > 1 and call["divisor_override"] is not None:
+            raise Refusal(
+                "divisor_override cannot be exported to ONNX",
+                "leave it out, and put `Scale` behind the layer",
+                "divisor_override",
+            )
+
     divisor = Param("divisor_override", optional(POSITIVE), None)
     return Layer(
         name=f"AvgPool{rank}d",
@@ -133,6 +146,7 @@ def avg_pool(rank: int) -> Layer:
         ),
         settled={"stride": _stride},
         output=output,
+        exportable=exportable,
     )
 
 
@@ -141,6 +155,33 @@ def adaptive_pool(kind: str, rank: int) -> Layer:
         wanted = call.spread("output_size", rank)
         sizes = zip(wanted, spatial(call.shape), strict=True)
         return (call.shape[0], *(size if size is not None else left for size, left in sizes))
+
+    def exportable(call: Call) -> None:
+        """Windows of one size, or any over numbers in 1-d and 2-d averages."""
+        wanted, lengths = call.spread("output_size", rank), spatial(call.shape)
+        if set(wanted) == {1}:
+            return
+        if not all(isinstance(length, int) for length in lengths):
+            raise Refusal(
+                f"over the named dimensions of {call.input} only an output_size of 1 can be "
+                "exported to ONNX",
+                "pool to 1, or declare the dimensions as numbers",
+                "output_size",
+            )
+        if kind == "Avg" and rank == 3:
+            raise Refusal(
+                "only an output_size of 1 can be exported to ONNX",
+                "use AvgPool3d",
+                "output_size",
+            )
+        uneven = any(size and length % size for size, length in zip(wanted, lengths, strict=True))
+        if kind == "Max" and uneven:
+            raise Refusal(
+                f"output_size {show(wanted)} can be exported to ONNX only where it divides the "
+                f"input's sizes, which are {call.input}",
+                f"use MaxPool{rank}d",
+                "output_size",
+            )
 
     size = POSITIVE if rank == 1 else optional(POSITIVE)
     several = ListOf(size, rank, rank)
@@ -157,6 +198,7 @@ def adaptive_pool(kind: str, rank: int) -> Layer:
             ),
         ),
         output=output,
+        exportable=exportable,
         withheld=ONE_TENSOR if kind == "Max" else {},
     )
 
@@ -213,7 +255,8 @@ def fractional_max_pool(rank: int) -> Layer:
 
     return Layer(
         name=f"FractionalMaxPool{rank}d",
-        doc="max pooling over random windows, in evaluation too; torch cannot export it",
+        doc="max pooling over random windows, in evaluation too; it cannot be exported",
+        exportable=unexportable,
         layouts=(LAYOUTS[rank],),
         params=(
             Param("kernel_size", PerDimension(POSITIVE, rank)),

@@ -6,7 +6,15 @@ They compile to thin subclasses of torch's own (same `state_dict` keys) that ret
 from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
-from netspec.catalogue.layers.layer import Call, Layer, Weights, features, inferred, volume
+from netspec.catalogue.layers.layer import (
+    Call,
+    Layer,
+    Weights,
+    features,
+    inferred,
+    numbered,
+    volume,
+)
 from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, PROBABILITY, Choice, JsonSchema
 from netspec.shapes import Dim, Shape
 
@@ -74,6 +82,16 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
         matrices = (shape for key, shape in weights(call).items() if key.startswith("weight"))
         return call.shape[0] * sum(volume(shape) for shape in matrices)
 
+    def exportable(call: Call) -> None:
+        if name == "RNN":
+            numbered(call.shape[0])
+        if call.args.get("proj_size"):
+            raise Refusal(
+                "proj_size cannot be exported to ONNX",
+                "leave it out, and put `Linear` behind the layer",
+                "proj_size",
+            )
+
     nonlinearity = [param for param in own if param.name == "nonlinearity"]
     projection = [param for param in own if param.name == "proj_size"]
     return Layer(
@@ -102,6 +120,7 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
         output=_shape,
         weights=weights,
         macs=macs,
+        exportable=exportable,
     )
 
 

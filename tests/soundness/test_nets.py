@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from torch import nn
 from netspec import compiler, eject
 from netspec.catalogue.layers import FAMILIES
 from netspec.diagnostics import SpecError
+from netspec.export import writing
 from netspec.introspection import from_module
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, check_export, plan
 from netspec.shapes import Shape, at
+from netspec.spec.findings import Findings
 from netspec.spec.loading import loads
 from netspec.spec.writing import resolved, to_yaml
 from tests.soundness.nets import nets
@@ -182,6 +185,21 @@ def test_the_ejected_file_makes_the_same_model(found: Nets) -> None:
         assert torch.equal(*map(torch.nan_to_num, (_seeded(ours, x), _seeded(theirs, x))))
 
     found.check(law)
+
+
+def test_what_may_be_exported_is_exported(found: Nets, tmp_path: Path) -> None:
+    """Of every twentieth net: the exporter takes a second for each."""
+    tried = []
+
+    def law(made: Plan) -> None:
+        findings = Findings(made.spec.document)
+        check_export(made, findings)
+        if not findings.sorted():
+            writing.write(made, compiler.build(made), tmp_path / "a.onnx")
+            tried.append(made)
+
+    Nets(found.drawn, found.accepted[::20]).check(law)
+    assert len(tried) > len(found.accepted[::20]) / 2
 
 
 def _seeded(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

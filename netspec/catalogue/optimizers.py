@@ -56,6 +56,9 @@ FOREACH = Param("foreach", optional(BOOLEAN), None, "one kernel over all tensors
 MAXIMIZE = Param("maximize", BOOLEAN, False)
 FUSED = Param("fused", optional(BOOLEAN), None, "one kernel for the whole step")
 
+# Those that step with sparse gradients, without `weight_decay` and `fused`.
+SPARSE = ("SGD", "Adagrad")
+
 OPTIMIZERS: dict[str, Component] = {
     entry.name: entry
     for entry in (

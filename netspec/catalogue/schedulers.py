@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netspec.catalogue.component import Component, OneOf, Param
+from netspec.catalogue.component import Component, OneOf, Param, Refusal
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -19,6 +19,7 @@ from netspec.catalogue.types import (
     ListOf,
     Number,
     optional,
+    show,
 )
 
 
@@ -42,7 +43,33 @@ class Scheduler(Component):
 
 GAMMA = Param("gamma", NONNEGATIVE, 0.1)
 FACTOR = Number(above=0, maximum=1)
-RATES: Any = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 1))
+# A momentum of 1 divides by zero in Adam; a cycle that starts at 0 leaves RMSprop without a buffer.
+LEAST, MOST = Number(0, below=1), Number(above=0, below=1)
+RATES: Any = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 1, 1))  # there is one group of parameters
+
+
+def _together(args: dict[str, Any]) -> None:
+    if any(each.type == "ReduceLROnPlateau" for each in args["schedulers"]):
+        raise Refusal(
+            "ReduceLROnPlateau, which follows the loss, can't stand among others",
+            "use it alone, or leave it out",
+            "schedulers",
+        )
+
+
+def _in_a_row(args: dict[str, Any]) -> None:
+    _together(args)
+    schedulers, milestones = args["schedulers"], args["milestones"]
+    if len(milestones) != len(schedulers) - 1:
+        raise Refusal(
+            f"{len(schedulers)} schedulers need {len(schedulers) - 1} milestones, "
+            f"not {len(milestones)}",
+            "write the step at which each but the first begins",
+            "milestones",
+        )
+    if milestones != sorted(set(milestones)):
+        raise Refusal(f"milestones {show(milestones)} must rise", param="milestones")
+
 
 SCHEDULERS: dict[str, Scheduler] = {}
 NESTED = ListOf(OneOf("scheduler", SCHEDULERS), 1)
@@ -91,11 +118,11 @@ SCHEDULERS.update(
                 Param("total_steps", optional(POSITIVE), None),
                 Param("epochs", optional(POSITIVE), None),
                 Param("steps_per_epoch", optional(POSITIVE), None),
-                Param("pct_start", PROBABILITY, 0.3),
+                Param("pct_start", Number(0, below=1), 0.3),
                 Param("anneal_strategy", Choice("cos", "linear"), "cos"),
                 Param("cycle_momentum", BOOLEAN, True),
-                Param("base_momentum", RATES, 0.85),
-                Param("max_momentum", RATES, 0.95),
+                Param("base_momentum", Either(LEAST, ListOf(LEAST, 1, 1)), 0.85),
+                Param("max_momentum", Either(MOST, ListOf(MOST, 1, 1)), 0.95),
                 Param("div_factor", ABOVE_ZERO, 25.0),
                 Param("final_div_factor", ABOVE_ZERO, 1e4),
                 Param("three_phase", BOOLEAN, False),
@@ -113,8 +140,8 @@ SCHEDULERS.update(
                 Param("gamma", NUMBER, 1.0),
                 Param("scale_mode", Choice("cycle", "iterations"), "cycle"),
                 Param("cycle_momentum", BOOLEAN, True),
-                Param("base_momentum", NONNEGATIVE, 0.8),
-                Param("max_momentum", NONNEGATIVE, 0.9),
+                Param("base_momentum", LEAST, 0.8),
+                Param("max_momentum", MOST, 0.9),
             ),
         ),
         Scheduler(
@@ -132,8 +159,9 @@ SCHEDULERS.update(
         ),
         Scheduler(
             name="SequentialLR",
-            params=(Param("schedulers", NESTED), Param("milestones", ListOf(NATURAL, 1))),
+            params=(Param("schedulers", NESTED), Param("milestones", ListOf(NATURAL))),
+            check=_in_a_row,
         ),
-        Scheduler(name="ChainedScheduler", params=(Param("schedulers", NESTED),)),
+        Scheduler(name="ChainedScheduler", params=(Param("schedulers", NESTED),), check=_together),
     )
 )

@@ -6,8 +6,8 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Call
 from netspec.diagnostics import Code
-from netspec.planning.network import refuse_layer
 from netspec.planning.plans import Plan
+from netspec.planning.refusing import refuse_layer
 from netspec.spec.findings import Findings
 
 

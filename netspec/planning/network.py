@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
@@ -11,6 +11,7 @@ from netspec.catalogue.layers.layer import Call
 from netspec.catalogue.layers.structure import Container
 from netspec.diagnostics import Code
 from netspec.planning.plans import Node
+from netspec.planning.refusing import refuse_layer
 from netspec.shapes import AtLeast, Expr, Tensor, least_values, names, show
 from netspec.spec.document import Path_
 from netspec.spec.findings import Findings
@@ -74,7 +75,7 @@ class _Planner:
             layer.resolve(call)
             output = _expected(entry, at) if layer.opaque else layer.shape_of(call)
         except Refusal as refusal:
-            refuse_layer(refusal, entry, self.findings)
+            refuse_layer(refusal, entry, self.findings, Code.SHAPE)
             return None
         node = Node(
             name,
@@ -112,7 +113,7 @@ class _Planner:
         try:
             output = layer.combine(call, outputs)
         except Refusal as refusal:
-            refuse_layer(refusal, entry, self.findings)
+            refuse_layer(refusal, entry, self.findings, Code.SHAPE)
             return None
         node = Node(name, entry.type, call.args, at, output, children=tuple(children), entry=entry)
         self._check_expect(entry, node)
@@ -143,27 +144,6 @@ class _Planner:
             )
 
 
-def refuse_layer(
-    refusal: Refusal, entry: Entry, findings: Findings, code: Code = Code.SHAPE
-) -> None:
-    """What a layer's rule says against it, at the parameter that it is about."""
-    path: Path_ = (*entry.path, entry.type)
-    written = refusal.param in entry.args
-    if refusal.param and written:
-        path = (*path, refusal.param)
-    message = refusal.message
-    if not message.startswith(entry.type):
-        message = f"{entry.type}: {message}"
-    findings.add(
-        code,
-        message,
-        path if written else _name_of(entry, findings),
-        refusal.remedy,
-        key=not written,
-        via=entry.via,
-    )
-
-
 def _expected(entry: Entry, at: Tensor) -> Tensor:
     """The output of a layer whose shape torch alone knows."""
     if found := _believed(entry, at):
@@ -179,9 +159,3 @@ def _believed(entry: Entry, at: Tensor | None) -> Tensor | None:
     if entry.expect is None or entry.expect.output is None:
         return None
     return Tensor(entry.expect.output, at.dtype if at else "float32")
-
-
-def _name_of(entry: Entry, findings: Findings) -> Path_:
-    """The path of the layer's name: its key, or the bare word."""
-    written: Any = findings.document.node(entry.path).value
-    return (*entry.path, entry.type) if isinstance(written, dict) else entry.path

@@ -9,6 +9,7 @@ from netspec.catalogue.sources import SOURCES, Images
 from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Size, Stage
 from netspec.diagnostics import Code
 from netspec.planning.plans import Pipeline
+from netspec.planning.refusing import refuse
 from netspec.shapes import Dim, Expr, Tensor, show
 from netspec.spec.findings import Findings
 from netspec.spec.model import Named, Spec
@@ -41,7 +42,7 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         images = source.sample(dict(named.args))
         raw = _raw(images, spec.input, named) if images else None
     except Refusal as refusal:
-        refuse(refusal, named, findings)
+        refuse(refusal, named, findings, Code.DATA)
         return None
     if raw is None:
         for stage, written in steps.items():
@@ -100,7 +101,7 @@ def _check_way(
                 transform.check(dict(step.args))
                 image = transform.rule(image, dict(step.args))
             except Refusal as refusal:
-                refuse(refusal, step, findings)
+                refuse(refusal, step, findings, Code.DATA)
                 return False
     sizes = (image.height, image.width)
     if all(map(_fits, sizes, input.shape[1:])):
@@ -120,13 +121,3 @@ def _check_way(
 
 def _fits(size: Size, dim: Dim) -> bool:
     return isinstance(size, int) and (size == dim or isinstance(dim, Expr))
-
-
-def refuse(refusal: Refusal, named: Named, findings: Findings, code: Code = Code.DATA) -> None:
-    """A rule's refusal, at the parameter that it names."""
-    written = refusal.param is not None and refusal.param in named.args
-    path = (*named.path, str(refusal.param)) if written else named.path
-    message = refusal.message
-    if not message.startswith(named.type):
-        message = f"{named.type}: {message}"
-    findings.add(code, message, path, refusal.remedy, key=not written)

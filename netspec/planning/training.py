@@ -5,25 +5,27 @@ from __future__ import annotations
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.metrics import METRICS
-from netspec.catalogue.optimizers import OPTIMIZERS
+from netspec.catalogue.optimizers import OPTIMIZERS, SPARSE
+from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import Classes, Target, Unknown, Values
 from netspec.diagnostics import Code
-from netspec.planning.pipeline import refuse
 from netspec.planning.plans import Plan
+from netspec.planning.refusing import refuse
 from netspec.shapes import Tensor, show
 from netspec.spec.findings import Findings
-from netspec.spec.model import Named
+from netspec.spec.model import Named, Train
 
 
 def check_training(plan: Plan, findings: Findings) -> None:
     train = plan.spec.train
     if train is None:
         return
-    optimizer = OPTIMIZERS[train.optimizer.type]
     try:
-        optimizer.check(optimizer.complete(train.optimizer.args))
+        _check_optimizer(train.optimizer, plan)
     except Refusal as refusal:
         refuse(refusal, train.optimizer, findings, Code.TRAIN)
+    if train.scheduler:
+        _check_scheduler(train.scheduler, train, findings)
     target = plan.pipeline.target if plan.pipeline else Unknown()
     try:
         check_target(train.loss, plan.output, target)
@@ -34,6 +36,46 @@ def check_training(plan: Plan, findings: Findings) -> None:
             _check_metric(metric, LOSSES[train.loss.type], target)
         except Refusal as refusal:
             refuse(refusal, metric, findings, Code.TRAIN)
+
+
+def interval(scheduler: Named, train: Train) -> str:
+    """What a step of the scheduler counts: `epoch` or `step`."""
+    default = "step" if train.steps is not None else SCHEDULERS[scheduler.type].interval
+    return scheduler.siblings.get("interval") or default
+
+
+def _check_optimizer(named: Named, plan: Plan) -> None:
+    entry = OPTIMIZERS[named.type]
+    args = entry.complete(named.args)
+    entry.check(args)
+    if not plan.parameters and not plan.root.unknown:
+        raise Refusal("there is nothing to learn: the network has no parameters")
+    sparse = next((node.type for node in plan.root.walk() if node.args.get("sparse")), None)
+    if sparse and (named.type not in SPARSE or args["weight_decay"] or args["fused"]):
+        raise Refusal(
+            f"it can't step with the sparse gradients of {sparse}",
+            f"use {' or '.join(SPARSE)} without weight_decay and fused, or `sparse: false` there",
+        )
+
+
+def _check_scheduler(named: Named, train: Train, findings: Findings) -> None:
+    entry, optimizer = SCHEDULERS[named.type], OPTIMIZERS[train.optimizer.type]
+    args = entry.complete(named.args)
+    try:
+        entry.check(args)
+        if named.type == "ReduceLROnPlateau" and interval(named, train) == "step":
+            raise Refusal("it follows an epoch's loss", "write `interval: epoch` beside it")
+        momentum = optimizer.param("momentum") or optimizer.param("betas")
+        if args.get("cycle_momentum") and not momentum:
+            raise Refusal(
+                f"{optimizer.name} has no momentum to cycle",
+                "write `cycle_momentum: false`",
+                "cycle_momentum",
+            )
+    except Refusal as refusal:
+        refuse(refusal, named, findings, Code.TRAIN)
+    for each in args.get("schedulers", ()):
+        _check_scheduler(each, train, findings)
 
 
 def check_target(named: Named, output: Tensor, target: Target) -> None:

@@ -18,6 +18,7 @@ from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.compiler import attribute
 from netspec.diagnostics import Code, Diagnostic, SpecError
+from netspec.planning.training import interval
 from netspec.spec.model import Named, Spec
 
 
@@ -54,19 +55,29 @@ class Length:
 
 
 class Schedule:
-    """A scheduler and what one step of it counts."""
+    """A scheduler, None where the spec names none, and what one step of it counts."""
 
-    def __init__(self, scheduler: LRScheduler | None, interval: str) -> None:
-        self.scheduler, self.interval = scheduler, interval
+    def __init__(
+        self, spec: Spec, scheduler: LRScheduler | None = None, interval: str = "epoch"
+    ) -> None:
+        self.spec, self.scheduler, self.interval = spec, scheduler, interval
 
     def step(self, interval: str, monitored: float | None = None) -> None:
-        """To be called after each optimizer step and after each epoch."""
+        """To be called after each optimizer step and after each epoch.
+
+        Raises SpecError where torch's formula divides by zero, as for a phase of no length.
+        """
         if self.scheduler is None or interval != self.interval:
             return
-        if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(float("inf") if monitored is None else monitored)
-        else:
-            self.scheduler.step()
+        try:
+            if isinstance(self.scheduler, ReduceLROnPlateau):
+                self.scheduler.step(float("inf") if monitored is None else monitored)
+            else:
+                self.scheduler.step()
+        except ArithmeticError as error:
+            assert self.spec.train is not None and self.spec.train.scheduler is not None
+            message = f"torch can't compute step {self.scheduler.last_epoch}: {error}"
+            raise _error(self.spec, self.spec.train.scheduler, message) from None
 
     def state_dict(self) -> dict[str, Any]:
         return self.scheduler.state_dict() if self.scheduler else {}
@@ -80,14 +91,11 @@ def make_schedule(
     spec: Spec, named: Named | None, optimizer: Optimizer, length: Length
 ) -> Schedule:
     if named is None:
-        return Schedule(None, "epoch")
+        return Schedule(spec)
     assert spec.train is not None
-    default = "step" if spec.train.steps is not None else SCHEDULERS[named.type].interval
-    interval = named.siblings.get("interval") or default
-    total = length.steps if interval == "step" else length.epochs
-    if named.type == "ReduceLROnPlateau" and interval == "step":
-        raise _error(spec, named, "ReduceLROnPlateau follows an epoch's loss: interval: epoch")
-    return Schedule(_scheduler(spec, named, optimizer, length, total), interval)
+    counted = interval(named, spec.train)
+    total = length.steps if counted == "step" else length.epochs
+    return Schedule(spec, _scheduler(spec, named, optimizer, length, total), counted)
 
 
 def _scheduler(
@@ -118,13 +126,6 @@ def _nested(
     children: tuple[Named, ...] = named.args["schedulers"]
     milestones: list[int] = named.args.get("milestones", [])
     if entry.param("milestones"):
-        if len(milestones) != len(children) - 1:
-            raise _error(
-                spec,
-                named,
-                f"{len(children)} schedulers need {len(children) - 1} milestones, "
-                f"not {len(milestones)}",
-            )
         edges = [0, *milestones, total]
         totals = [max(1, end - start) for start, end in pairwise(edges)]
     else:
@@ -151,7 +152,7 @@ def _construct(spec: Spec, named: Named, entry: Component, *args: Any, **kwargs:
     """What torch refuses only now is still a finding about the spec."""
     try:
         return attribute(entry)(*args, **kwargs)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         raise _error(spec, named, str(error)) from None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,9 +19,14 @@ from netspec.catalogue.schedulers import SCHEDULERS, Scheduler
 from netspec.catalogue.sources import Unknown
 from netspec.catalogue.types import ListOf, canonical
 from netspec.compiler import attribute
+from netspec.diagnostics import SpecError
+from netspec.planning import plan
 from netspec.planning.training import check_target
 from netspec.shapes import Tensor
+from netspec.spec.loading import loads
 from netspec.spec.model import Named
+from netspec.spec.writing import to_yaml
+from netspec.training import loop
 from tests.soundness.drawing import draw
 
 
@@ -120,3 +127,73 @@ def test_a_loss_that_is_accepted_can_be_computed(name: str) -> None:
         value.backward()
         computed += 1
     assert computed > 20
+
+
+# What is known only in the run: how long an epoch is, and what the numbers come to.
+IN_THE_RUN = ("the loss became", "its cycle ends after", "torch can't compute step")
+
+
+def test_a_training_section_that_is_accepted_trains(draws: int, tmp_path: Path) -> None:
+    random, trained = Random("sections"), 0
+    for _ in range(draws):
+        text = to_yaml(_section(random))
+        try:
+            made = plan(loads(text))
+        except SpecError:
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                loop.train(made, device=torch.device("cpu"), root=tmp_path)
+        except SpecError as error:
+            assert any(words in str(error) for words in IN_THE_RUN), text
+        except Exception as error:
+            error.add_note(text)
+            raise
+        trained += 1
+    assert trained > draws / 2
+
+
+def _section(random: Random) -> dict[str, Any]:
+    """A small network over numbers or tokens, with a random optimizer and scheduler."""
+    train: dict[str, Any] = {
+        "batch_size": 4,
+        "loss": "CrossEntropyLoss",
+        "optimizer": _one(OPTIMIZERS, random),
+        **random.choice([{"epochs": 2}, {"steps": 5}]),
+    }
+    if random.random() < 0.7:
+        train["scheduler"] = _scheduler(random)
+        if random.random() < 0.3:
+            train["scheduler"]["interval"] = random.choice(["step", "epoch"])
+    if random.random() < 0.2:
+        train["clip_grad_norm"] = 1.0
+    tokens = random.random() < 0.3
+    embedding = {"num_embeddings": 9, "embedding_dim": 3, "sparse": random.random() < 0.5}
+    return {
+        "netspec": 1,
+        "name": "sections",
+        "input": {"shape": [4], "dtype": "int64" if tokens else "float32"},
+        "model": [
+            *([{"Embedding": embedding}, "Flatten"] if tokens else []),
+            {"Linear": {"out_features": 3}},
+        ],
+        "data": {"source": {"Synthetic": {"samples": 12, "classes": 3}}},
+        "train": train,
+    }
+
+
+def _one(entries: Mapping[str, Component], random: Random) -> dict[str, Any]:
+    name = random.choice(list(entries))
+    return {name: drawn(entries[name], random)}
+
+
+def _scheduler(random: Random, depth: int = 0) -> dict[str, Any]:
+    scheduler = _one(SCHEDULERS if depth < 2 else {n: SCHEDULERS[n] for n in FLAT}, random)
+    for args in scheduler.values():
+        if "schedulers" in args:
+            count = random.randint(1, 3)
+            args["schedulers"] = [_scheduler(random, depth + 1) for _ in range(count)]
+            if "milestones" in args:
+                args["milestones"] = sorted(random.sample(range(1, 6), count - 1))
+    return scheduler

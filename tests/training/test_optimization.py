@@ -161,22 +161,13 @@ def test_a_plateau_is_the_losss() -> None:
 
 
 WRONG = {
-    "a plateau of steps": (
-        "{ReduceLROnPlateau: {}, interval: step}",
-        "ReduceLROnPlateau follows an epoch's loss",
-    ),
-    "too few milestones": (
-        "{SequentialLR: {schedulers: [StepLR: {step_size: 1}, CosineAnnealingLR, LinearLR], "
-        "milestones: [1]}}",
-        "3 schedulers need 2 milestones, not 1",
-    ),
     "a cycle that ends before the run": (
         "{OneCycleLR: {max_lr: 0.4, total_steps: 11}}",
         "its cycle ends after 11 steps of the run's 12",
     ),
-    "a plateau in a row": (
-        "{SequentialLR: {schedulers: [LinearLR, ReduceLROnPlateau], milestones: [1]}}",
-        "ReduceLROnPlateau",
+    "a cycle that rises in no time": (
+        "{OneCycleLR: {max_lr: 0.4, total_steps: 12, pct_start: $(1 / 12)}}",
+        "division by zero",
     ),
 }
 

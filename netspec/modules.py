@@ -46,6 +46,13 @@ class Parallel(nn.Module):
         return f"merge={self.merge!r}" + (f", dim={self.dim}" if self.merge == "cat" else "")
 
 
+class BCELoss(nn.BCELoss):
+    """torch's, but not a number where an output is not; torch raises an error that hides why."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return super().forward(input.nan_to_num(0.5), target) + 0 * input.sum()
+
+
 class Reshape(nn.Module):
     """[N, …] → [N, *shape]; `shape` may hold one -1."""
 

@@ -26,14 +26,16 @@ REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
     `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor.
-    `vector`: the output has one dimension alone."""
+    `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1."""
 
     wants: Literal["classes", "same"]
     tensors: tuple[str, ...] = ()
     vector: bool = False
+    probabilities: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "target", f"torch.nn:{self.name}")
+        if not self.target:
+            object.__setattr__(self, "target", f"torch.nn:{self.name}")
 
 
 WEIGHTS = optional(ListOf(NONNEGATIVE, 1))
@@ -80,7 +82,9 @@ LOSSES: dict[str, Loss] = {
         ),
         Loss(
             name="BCELoss",
+            target="netspec.modules:BCELoss",
             wants="same",
+            probabilities=True,
             tensors=("weight",),
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),

@@ -67,6 +67,12 @@ def _in_a_row(args: dict[str, Any]) -> None:
             "write the step at which each but the first begins",
             "milestones",
         )
+    if any(each.type in ("SequentialLR", "ChainedScheduler") for each in schedulers[1:]):
+        raise Refusal(
+            "torch can begin with SequentialLR or ChainedScheduler, not go over to one",
+            "list their schedulers here",
+            "schedulers",
+        )
     if milestones != sorted(set(milestones)):
         raise Refusal(f"milestones {show(milestones)} must rise", param="milestones")
 

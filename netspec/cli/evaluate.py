@@ -47,6 +47,7 @@ def command(
 
 def _run(target: Path, part: PartName | None, device: str | None) -> tuple[PartName, Measures]:
     from netspec import compiler
+    from netspec.catalogue.losses import LOSSES
     from netspec.data.loading import load
     from netspec.training import devices
     from netspec.training.loop import measure
@@ -61,7 +62,7 @@ def _run(target: Path, part: PartName | None, device: str | None) -> tuple[PartN
     model = compiler.build(plan, initialize=False)
     load_weights(model, run.weights(), str(target))
     loss = make_loss(plan.spec, plan.spec.train.loss).to(chosen)
-    probabilities = plan.spec.train.loss.type == "BCELoss"
+    probabilities = LOSSES[plan.spec.train.loss.type].probabilities
     metrics = metrics_of(plan.spec.train.metrics, probabilities)
     used = _part(dataset, part, target)
     return used, measure(plan, model.to(chosen), dataset, used, chosen, loss, metrics)

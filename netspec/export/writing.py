@@ -152,6 +152,6 @@ def _task(plan: Plan) -> Task:
 def _activation(plan: Plan) -> Activation:
     """What the graph's outputs have gone through; a network for BCELoss ends in probabilities."""
     train = plan.spec.train
-    if plan.spec.onnx.output == "none" and train is not None and train.loss.type == "BCELoss":
+    if plan.spec.onnx.output == "none" and train and LOSSES[train.loss.type].probabilities:
         return "sigmoid"
     return plan.spec.onnx.output

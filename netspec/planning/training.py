@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from netspec.catalogue.component import Refusal
+from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.metrics import METRICS
 from netspec.catalogue.optimizers import OPTIMIZERS, SPARSE
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import Classes, Target, Unknown, Values
 from netspec.diagnostics import Code
-from netspec.planning.plans import Plan
+from netspec.planning.plans import Node, Plan
 from netspec.planning.refusing import refuse
 from netspec.shapes import Tensor, show
 from netspec.spec.findings import Findings
@@ -29,10 +31,13 @@ def check_training(plan: Plan, findings: Findings) -> None:
     target = plan.pipeline.target if plan.pipeline else Unknown()
     try:
         check_target(train.loss, plan.output, target)
+        _check_values(LOSSES[train.loss.type], plan.root)
     except Refusal as refusal:
         refuse(refusal, train.loss, findings, Code.TRAIN)
-    for metric in train.metrics:
+    for index, metric in enumerate(train.metrics):
         try:
+            if any(metric.type == each.type for each in train.metrics[:index]):
+                raise Refusal("it is listed twice, and has one column", "leave one out")
             _check_metric(metric, LOSSES[train.loss.type], target)
         except Refusal as refusal:
             refuse(refusal, metric, findings, Code.TRAIN)
@@ -120,6 +125,24 @@ def check_target(named: Named, output: Tensor, target: Target) -> None:
             "and the loss would broadcast them",
             "make the network end in the targets' shape",
         )
+
+
+def _check_values(loss: Loss, root: Node) -> None:
+    last = _last(root)
+    if loss.probabilities and (last is None or LAYERS[last.type].values != "unit"):
+        raise Refusal(
+            f"it takes outputs between 0 and 1, and {last.type if last else 'the input'} gives "
+            "any number",
+            "use BCEWithLogitsLoss, or end with Sigmoid",
+        )
+
+
+def _last(node: Node) -> Node | None:
+    """The layer that makes the output's values; None where they are the input's."""
+    layer = LAYERS[node.type]
+    if isinstance(layer, Container) and layer.bare:
+        return next((last for child in reversed(node.children) if (last := _last(child))), None)
+    return None if layer.values == "as input" else node
 
 
 def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from netspec.catalogue.losses import LOSSES
 from netspec.compiler import build, frozen
 from netspec.data.batches import Batch, Batches
 from netspec.data.dataset import Dataset, PartName
@@ -92,7 +93,7 @@ class Trainer:
         self.model = build(plan, initialize=initialize).to(device)
         self.loss = make_loss(self.spec, self.settings.loss).to(device)
         self.metrics = metrics_of(
-            self.settings.metrics, probabilities=self.settings.loss.type == "BCELoss"
+            self.settings.metrics, probabilities=LOSSES[self.settings.loss.type].probabilities
         )
         self.batches = Batches(
             plan,

@@ -66,8 +66,10 @@ def test_opset(opset: int, tmp_path: Path) -> None:
 def test_what_cannot_be_exported_is_said_of_the_layer_before_anything_is_tried(
     tmp_path: Path,
 ) -> None:
-    made = loads("netspec: 1\ninput: [3]\nmodel:\n  - ReLU\n  - RReLU\n")
-    with pytest.raises(SpecError, match="RReLU: it cannot be exported") as caught:
+    made = loads(
+        "netspec: 1\ninput: [3, 4]\nmodel:\n  - ReLU\n  - LSTM: {hidden_size: 3, proj_size: 1}\n"
+    )
+    with pytest.raises(SpecError, match="LSTM: proj_size cannot be exported") as caught:
         netspec.export_onnx(made, tmp_path / "new.onnx")
     assert caught.value.diagnostics[0].place.line == 5
     assert list(tmp_path.iterdir()) == []
@@ -80,7 +82,7 @@ WRONG = {
         nn.ConvTranspose2d(2, 2, 3, dilation=2, output_padding=1),
         "onnxruntime can't",
     ),
-    "a layer that cannot be exported": (nn.RReLU(), "cannot export this network"),
+    "a layer that cannot be exported": (nn.FractionalMaxPool2d(2, 1), "cannot export this network"),
 }
 
 

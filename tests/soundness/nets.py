@@ -134,6 +134,8 @@ class _Writer:
             args.pop(param, None)
         # An in-place layer spoils what the backward pass of the one before it may have kept.
         args.pop("inplace", None)
+        if args.get("eps") == 0:  # equal values, 0 / 0: engines differ in what they make of it
+            del args["eps"]
         if layer.name == "Linear" and len(at.shape) >= 3:
             args["in_features"] = at.shape[-1]
         return args

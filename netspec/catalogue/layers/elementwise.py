@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
-from netspec.catalogue.layers.layer import Call, Layer, Weights, channels, unexportable
+from netspec.catalogue.layers.layer import Call, Layer, Weights, channels
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -19,6 +19,7 @@ from netspec.catalogue.types import (
 from netspec.shapes import Shape, divisible
 
 INPLACE = Param("inplace", BOOLEAN, False, "write the result over the input")
+SOFTMAX_DIM = Param("dim", INTEGER, doc="the batch is 0")
 
 
 def _softmax(call: Call) -> Shape:
@@ -77,17 +78,15 @@ ACTIVATIONS = [
     Layer(name="SiLU", params=(INPLACE,)),
     Layer(name="Mish", params=(INPLACE,)),
     Layer(name="Hardswish", params=(INPLACE,)),
-    Layer(name="Hardsigmoid", params=(INPLACE,)),
+    Layer(name="Hardsigmoid", params=(INPLACE,), values="unit"),
     Layer(name="Softplus", params=(Param("beta", NUMBER, 1.0), Param("threshold", NUMBER, 20.0))),
-    Layer(name="Sigmoid"),
+    Layer(name="Sigmoid", values="unit"),
     Layer(name="LogSigmoid"),
     Layer(name="Tanh"),
     Layer(name="Softsign"),
     Layer(name="Tanhshrink"),
-    Layer(name="Softmax", params=(Param("dim", INTEGER, doc="the batch is 0"),), output=_softmax),
-    Layer(
-        name="LogSoftmax", params=(Param("dim", INTEGER, doc="the batch is 0"),), output=_softmax
-    ),
+    Layer(name="Softmax", params=(SOFTMAX_DIM,), output=_softmax, values="unit"),
+    Layer(name="LogSoftmax", params=(SOFTMAX_DIM,), output=_softmax),
 ]
 
 
@@ -129,8 +128,7 @@ MORE_ACTIVATIONS = [
         name="RReLU",
         params=(Param("lower", NUMBER, 1 / 8), Param("upper", NUMBER, 1 / 3), INPLACE),
         output=_ordered("lower", "upper", equal=True),
-        doc="random slopes in training; it cannot be exported",
-        exportable=unexportable,
+        doc="random slopes in training, their mean in evaluation",
     ),
     Layer(
         name="GLU",
@@ -138,8 +136,8 @@ MORE_ACTIVATIONS = [
         output=_glu,
         doc="halves `dim` (Dauphin et al., 2016, arXiv:1612.08083)",
     ),
-    Layer(name="Softmin", params=(Param("dim", INTEGER, doc="the batch is 0"),), output=_softmax),
-    Layer(name="Softmax2d", layouts=("C, H, W",)),
+    Layer(name="Softmin", params=(SOFTMAX_DIM,), output=_softmax, values="unit"),
+    Layer(name="Softmax2d", layouts=("C, H, W",), values="unit"),
 ]
 
 P = Param("p", PROBABILITY, 0.5, "probability of an element to be zeroed")
@@ -153,7 +151,7 @@ DROPOUTS = [
     Layer(name="FeatureAlphaDropout", params=(P, INPLACE), layouts=("C", *LAYOUTS.values())),
 ]
 
-IDENTITY = Layer(name="Identity", dtypes=None)
+IDENTITY = Layer(name="Identity", dtypes=None, values="as input")
 
 LAYERS = [
     *(replace(each, output_is="as input") for each in (IDENTITY, *DROPOUTS)),

@@ -106,6 +106,7 @@ class Layer(Component):
     withheld: parameters of the torch class that are not offered → the reason.
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
         does not need it; `as input`: it may be the input itself; `kept`: it is needed.
+    values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
     """
@@ -121,6 +122,7 @@ class Layer(Component):
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
     output_is: Literal["spare", "as input", "kept"] = "kept"
+    values: Literal["any", "unit", "as input"] = "any"
     opaque: bool = False
 
     def __post_init__(self) -> None:
@@ -221,15 +223,6 @@ def spatial(shape: Shape) -> Shape:
 def unexportable(call: Call) -> None:
     """Refuse to export the layer at all."""
     raise Refusal("it cannot be exported to ONNX", "use another layer")
-
-
-def numbered(length: Dim) -> None:
-    """Refuse to export the layer over a named length."""
-    if not isinstance(length, int):
-        raise Refusal(
-            f"over the named dimension {length} it cannot be exported to ONNX",
-            "declare the dimension as a number",
-        )
 
 
 def volume(values: Shape) -> Dim:

@@ -112,6 +112,7 @@ LAYERS = [
         name="Flatten",
         doc="joins the dimensions from start_dim to end_dim",
         output_is="as input",
+        values="as input",
         params=(
             Param("start_dim", INTEGER, 1, "the batch is 0"),
             Param("end_dim", INTEGER, -1),
@@ -123,6 +124,7 @@ LAYERS = [
         name="Unflatten",
         doc="splits one dimension into several",
         output_is="as input",
+        values="as input",
         params=(
             Param("dim", INTEGER, doc="the batch is 0"),
             Param("unflattened_size", SIZES, doc="at most one -1 is worked out"),

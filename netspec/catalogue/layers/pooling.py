@@ -4,7 +4,7 @@ from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
-from netspec.catalogue.layers.layer import Call, Layer, numbered, spatial, unexportable
+from netspec.catalogue.layers.layer import Call, Layer, spatial, unexportable
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -85,10 +85,6 @@ def max_pool(rank: int) -> Layer:
             _check_windows(call, length, stride, pad, dilation)
         return (call.shape[0], *(_pooled(call, *size) for size in sizes))
 
-    def exportable(call: Call) -> None:
-        if rank == 1:
-            numbered(call.shape[1])
-
     return Layer(
         name=f"MaxPool{rank}d",
         doc=f"{rank}-d max pooling",
@@ -103,7 +99,6 @@ def max_pool(rank: int) -> Layer:
         ),
         settled={"stride": _stride},
         output=output,
-        exportable=exportable,
         withheld=ONE_TENSOR,
     )
 

@@ -12,7 +12,6 @@ from netspec.catalogue.layers.layer import (
     Weights,
     features,
     inferred,
-    numbered,
     volume,
 )
 from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, PROBABILITY, Choice, JsonSchema
@@ -83,8 +82,11 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
         return call.shape[0] * sum(volume(shape) for shape in matrices)
 
     def exportable(call: Call) -> None:
-        if name == "RNN":
-            numbered(call.shape[0])
+        if name == "RNN" and not isinstance(call.shape[0], int):
+            raise Refusal(
+                f"over the named dimension {call.shape[0]} it cannot be exported to ONNX",
+                "declare the dimension as a number, or use GRU or LSTM",
+            )
         if call.args.get("proj_size"):
             raise Refusal(
                 "proj_size cannot be exported to ONNX",

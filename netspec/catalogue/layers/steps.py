@@ -95,6 +95,7 @@ def _squeeze_weights(call: Call) -> Weights:
 LAYERS = [
     Layer(
         name="Permute",
+        values="as input",
         target="torchvision.ops:Permute",
         doc="reorders the dimensions",
         params=(Param("dims", ListOf(NATURAL, 1), doc="starts with 0, the batch"),),
@@ -103,6 +104,7 @@ LAYERS = [
     ),
     Layer(
         name="Reshape",
+        values="as input",
         target="netspec.modules:Reshape",
         doc="a view of the same elements",
         params=(Param("shape", SIZES, doc="leaves the batch out; may hold one -1"),),
@@ -121,6 +123,7 @@ LAYERS = [
     ),
     Layer(
         name="Select",
+        values="as input",
         target="netspec.modules:Select",
         doc="one index of a dimension, which goes",
         params=(DIM, Param("index", INTEGER)),
@@ -129,6 +132,7 @@ LAYERS = [
     ),
     Layer(
         name="Narrow",
+        values="as input",
         target="netspec.modules:Narrow",
         doc="`length` indices of a dimension, from `start`",
         params=(DIM, Param("start", INTEGER), Param("length", POSITIVE)),

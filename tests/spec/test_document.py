@@ -219,7 +219,7 @@ def test_the_deepest_schedulers_and_values() -> None:
     train = f"train: {{epochs: 1, loss: MSELoss, optimizer: SGD, scheduler: {deep}}}"
     brackets = MAX_DEPTH - 2
     values = f"vars: {{x: {'[' * brackets + ']' * brackets}}}"
-    assert interpreted(f"netspec: 1\ninput: [4]\nmodel: [ReLU]\n{train}\n{values}") == []
+    assert interpreted(f"netspec: 1\ninput: [4]\nmodel: [PReLU]\n{train}\n{values}") == []
 
 
 def test_blocks_that_call_in_a_long_chain() -> None:

@@ -74,7 +74,11 @@ def _in_a_row(args: dict[str, Any]) -> None:
             "schedulers",
         )
     if milestones != sorted(set(milestones)):
-        raise Refusal(f"milestones {show(milestones)} must rise", param="milestones")
+        raise Refusal(
+            f"milestones {show(milestones)} must rise",
+            "write each number once, the smallest first",
+            "milestones",
+        )
 
 
 SCHEDULERS: dict[str, Scheduler] = {}

@@ -68,7 +68,8 @@ def _check_scheduler(named: Named, train: Train, findings: Findings) -> None:
     args = entry.complete(named.args)
     try:
         entry.check(args)
-        if named.type == "ReduceLROnPlateau" and interval(named, train) == "step":
+        alone = named is train.scheduler  # among others it is refused already
+        if alone and named.type == "ReduceLROnPlateau" and interval(named, train) == "step":
             raise Refusal("it follows an epoch's loss", "write `interval: epoch` beside it")
         momentum = optimizer.param("momentum") or optimizer.param("betas")
         if args.get("cycle_momentum") and not momentum:

@@ -76,8 +76,7 @@ class Schedule:
                 self.scheduler.step()
         except ArithmeticError as error:
             assert self.spec.train is not None and self.spec.train.scheduler is not None
-            message = f"torch can't compute step {self.scheduler.last_epoch}: {error}"
-            raise _error(self.spec, self.spec.train.scheduler, message) from None
+            raise _uncomputed(self.spec, self.spec.train.scheduler, error) from None
 
     def state_dict(self) -> dict[str, Any]:
         return self.scheduler.state_dict() if self.scheduler else {}
@@ -152,10 +151,17 @@ def _construct(spec: Spec, named: Named, entry: Component, *args: Any, **kwargs:
     """What torch refuses only now is still a finding about the spec."""
     try:
         return attribute(entry)(*args, **kwargs)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+    except ArithmeticError as error:
+        raise _uncomputed(spec, named, error) from None
+    except (ValueError, TypeError, RuntimeError) as error:
         raise _error(spec, named, str(error)) from None
 
 
-def _error(spec: Spec, named: Named, message: str) -> SpecError:
+def _uncomputed(spec: Spec, named: Named, error: ArithmeticError) -> SpecError:
+    remedy = "a phase of it has no length in this run: change its share or its number of steps"
+    return _error(spec, named, f"torch can't compute it: {error}", remedy)
+
+
+def _error(spec: Spec, named: Named, message: str, remedy: str | None = None) -> SpecError:
     place = spec.document.place(named.path, key=True)
-    return SpecError([Diagnostic(Code.TRAIN, f"{named.type}: {message}", place)])
+    return SpecError([Diagnostic(Code.TRAIN, f"{named.type}: {message}", place, remedy)])

@@ -6,14 +6,7 @@ They compile to thin subclasses of torch's own (same `state_dict` keys) that ret
 from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
-from netspec.catalogue.layers.layer import (
-    Call,
-    Layer,
-    Weights,
-    features,
-    inferred,
-    volume,
-)
+from netspec.catalogue.layers.layer import Call, Layer, Weights, features, inferred, volume
 from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, PROBABILITY, Choice, JsonSchema
 from netspec.shapes import Dim, Shape
 

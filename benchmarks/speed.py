@@ -87,11 +87,11 @@ def large() -> None:
 
 def building() -> None:
     import netspec
-    from netspec import compiler, eject
+    from netspec import compiler, emit
 
     made = netspec.plan(netspec.load(ROOT / "specs" / "zoo" / "resnet50.yaml"))
     by_hand: dict[str, Callable[[], object]] = {}
-    exec(compile(eject.python(made), "emitted", "exec"), by_hand)
+    exec(compile(emit.python(made), "emitted", "exec"), by_hand)
     ours, hand = interleaved(9, lambda: compiler.build(made), by_hand["build_model"])
     print(f"build of ResNet-50 / the same by hand       {ours / hand:6.2f}  ({ours:.3f} s)")
 

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from netspec.diagnostics import SpecError as SpecError
     from netspec.introspection import from_module as from_module
     from netspec.planning import Plan as Plan
-    from netspec.planning import plan as plan
+    from netspec.planning import make_plan
     from netspec.runtime import Session as Session
     from netspec.spec.loading import load as load
     from netspec.spec.loading import loads as loads
     from netspec.spec.model import Spec as Spec
     from netspec.training.run import Run as Run
+
+    plan = make_plan
 
 
 __version__ = version.VERSION
@@ -42,7 +44,7 @@ _HOMES = {
     "from_module": "netspec.introspection",
     "load": "netspec.spec.loading",
     "loads": "netspec.spec.loading",
-    "plan": "netspec.planning",
+    "plan": "netspec.planning:make_plan",
     "train": "netspec.api",
 }
 
@@ -52,4 +54,5 @@ __all__ = [*sorted(_HOMES), "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'netspec' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec import compiler
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.model import Spec
 from netspec.training import devices, loop
 from netspec.training.listening import Listener
@@ -24,7 +24,7 @@ def build(spec: Spec) -> nn.Sequential:
 
     Raises SpecError with every finding.
     """
-    return compiler.build(plan(spec))
+    return compiler.build(make_plan(spec))
 
 
 def train(
@@ -41,7 +41,11 @@ def train(
     `netspec.training.interruption.Interrupted` on Ctrl-C, after what was reached is saved.
     """
     return loop.train(
-        plan(spec), device=devices.find(device), root=Path(root), listener=listener, resume=resume
+        make_plan(spec),
+        device=devices.find(device),
+        root=Path(root),
+        listener=listener,
+        resume=resume,
     )
 
 
@@ -59,7 +63,7 @@ def export_onnx(
     """
     from netspec.export import writing
 
-    made = source.plan if isinstance(source, Run) else plan(source)
+    made = source.plan if isinstance(source, Run) else make_plan(source)
     origin = "weights"
     if isinstance(source, Run):
         weights, origin = source.weights(), str(source.directory)

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from netspec import provisional
+from netspec import opaque
 from netspec.catalogue.component import Component
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS, Layer
@@ -50,8 +50,8 @@ def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
     held = frozen(plan, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name not in held
-    if plan.root.unknown:
-        provisional.check(plan, model)
+    if plan.root.opaque:
+        opaque.check(plan, model)
     return model
 
 
@@ -97,7 +97,7 @@ def _module(node: Node, spec: Spec, initialize: bool) -> nn.Module:
             nn.Sequential(children) if layer.bare else attribute(layer)(*children.values(), **args)
         )
     elif layer.opaque:
-        made = provisional.make(attribute(layer), args, node, spec, initialize)
+        made = opaque.make(attribute(layer), args, node, spec, initialize)
     else:
         made = attribute(layer)(**args)
     return made

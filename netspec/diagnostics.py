@@ -37,6 +37,14 @@ class Code(StrEnum):
     ENVIRONMENT = "environment"
 
 
+class Severity(StrEnum):
+    """What a finding stops: an `error` everything, a `warning` (legal and probably not meant)
+    nothing but `--strict`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 class Place(NamedTuple):
     """A span of a file. Lines and columns count from 1; `line` is None for a file as a whole."""
 
@@ -55,6 +63,7 @@ class Diagnostic(NamedTuple):
     place: Place
     remedy: str | None = None
     notes: tuple[tuple[str, Place], ...] = ()
+    severity: Severity = Severity.ERROR
 
 
 class NetspecError(Exception):
@@ -88,6 +97,11 @@ class SetupError(NetspecError):
     exit_status = 3
 
 
+def errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Those that stop."""
+    return [found for found in diagnostics if found.severity is Severity.ERROR]
+
+
 def suggestion(word: str, known: Iterable[str]) -> str | None:
     """`did you mean …?` for a misspelt word, or None where nothing known is near."""
     import difflib  # needed for mistakes alone
@@ -100,4 +114,4 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
 def _line(found: Diagnostic) -> str:
     place = found.place
     where = place.file if place.line is None else f"{place.file}:{place.line}:{place.column}"
-    return f"{where}: error[{found.code}]: {found.message}"
+    return f"{where}: {found.severity}[{found.code}]: {found.message}"

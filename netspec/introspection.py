@@ -20,7 +20,7 @@ from netspec.catalogue.layers.layer import Call
 from netspec.catalogue.layers.structure import Branches, Container, Layers
 from netspec.catalogue.types import BOOLEAN, canonical
 from netspec.diagnostics import Code, Diagnostic, InputError, Place
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, make_plan
 from netspec.shapes import Tensor as Sample
 from netspec.spec import module_names
 from netspec.spec.loading import loads
@@ -90,7 +90,7 @@ def from_module(
         raise InputError(reader.found)
     shape = {"shape": list(input), "dtype": dtype}
     data = {"netspec": 1, "name": name, "input": shape, "model": layers}
-    made = plan(loads(to_yaml(data), "<module>"))
+    made = make_plan(loads(to_yaml(data), "<module>"))
     _compare_states(module, made)
     for node in made.root.walk():
         if node.entry is not None:

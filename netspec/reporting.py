@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +9,12 @@ from netspec.diagnostics import Diagnostic, Place
 
 
 def text(diagnostics: Iterable[Diagnostic]) -> str:
-    """One block a finding; its first line is `FILE:LINE:COLUMN: error[CODE]: headline`."""
+    """One block a finding; its first line is `FILE:LINE:COLUMN: SEVERITY[CODE]: headline`."""
     return "\n".join(map(_block, diagnostics))
 
 
 def _block(found: Diagnostic) -> str:
-    lines = [f"{where(found.place)}: error[{found.code}]: {found.message}"]
+    lines = [f"{where(found.place)}: {found.severity}[{found.code}]: {found.message}"]
     lines += _excerpt(found.place)
     lines += [f"  note: {message} at {where(place)}" for message, place in found.notes]
     if found.remedy:
@@ -41,9 +40,10 @@ def _excerpt(place: Place) -> list[str]:
 
 
 def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
-    """Plain data: code, message, remedy, place and notes of each finding."""
+    """Plain data: severity, code, message, remedy, place and notes of each finding."""
     return [
         {
+            "severity": str(found.severity),
             "code": str(found.code),
             "message": found.message,
             "remedy": found.remedy,
@@ -54,7 +54,3 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
         }
         for found in diagnostics
     ]
-
-
-def json_text(diagnostics: Iterable[Diagnostic]) -> str:
-    return json.dumps(as_json(diagnostics), indent=2, ensure_ascii=False)

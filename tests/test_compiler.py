@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import netspec
 from netspec import compiler
 from netspec.diagnostics import SetupError, SpecError
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import load, loads
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -295,7 +295,7 @@ def test_freeze_takes_gradients_away() -> None:
 
 
 def test_what_is_frozen_for_good_stays_frozen_where_its_parent_is_released() -> None:
-    made = plan(loads(FROZEN))
+    made = make_plan(loads(FROZEN))
     model = compiler.build(made)
     for_good = {"0.1.weight", "0.1.bias", "1.bias"}
     assert compiler.frozen(made, model, 1) == for_good | {"0.0.weight", "0.0.bias"}

@@ -17,7 +17,7 @@ from netspec import compiler, modules
 from netspec.catalogue.layers import LAYERS
 from netspec.diagnostics import Code, InputError, SpecError
 from netspec.introspection import KEPT, from_module
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import load, loads
 from netspec.spec.writing import resolved, to_yaml
 
@@ -39,7 +39,7 @@ def refused(module: nn.Module, input: list[int | str]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_shipped_spec_comes_back(path: Path) -> None:
-    made = plan(replace(load(path), data=None, train=None, expect=None))
+    made = make_plan(replace(load(path), data=None, train=None, expect=None))
     shape = [dim if isinstance(dim, int) else str(dim) for dim in made.input.shape]
     with torch.device("meta"):
         module = compiler.build(made, initialize=False)
@@ -47,7 +47,7 @@ def test_a_shipped_spec_comes_back(path: Path) -> None:
         assert "which the catalogue does not have" in refused(module, shape)[0][1]
         return
     read = from_module(module, shape, dtype=made.input.dtype, name=made.name)
-    assert plan(read).digest == made.digest
+    assert make_plan(read).digest == made.digest
 
 
 def test_it_reads_as_one_would_write_it() -> None:

@@ -1,9 +1,10 @@
 """Users' mistakes, a file each: `cases/rejected/*.yaml`.
 
-A comment `# error[CODE]: WORDS` expects a finding of that code on its line, with these words in
-its message or its remedy; several stand in one comment, divided by `|`. On a line of its own it
-expects one anywhere, for findings that have no line or whose line takes no comment. Nothing else
-may be found. `# --set KEY=VALUE` on a line of its own is what the command line would add.
+A comment `# error[CODE]: WORDS`, or `warning[CODE]`, expects a finding of that code on its line,
+with these words in its message or its remedy; several stand in one comment, divided by `|`. On a
+line of its own it expects one anywhere, for findings that have no line or whose line takes no
+comment. Nothing else may be found. `# --set KEY=VALUE` on a line of its own is what the command
+line would add.
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from netspec.spec.loading import document, interpret
 
 FOLDER = Path(__file__).parent / "cases" / "rejected"
 CASES = sorted(FOLDER.glob("*.yaml"))
-EXPECTATION = re.compile(r"error\[([a-z-]+)\]: ([^|]+)")
+EXPECTATION = re.compile(r"(error|warning)\[([a-z-]+)\]: ([^|]+)")
 SETTING = re.compile(r"^# --set ([^=]+)=(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Expected:
+    severity: str
     code: str
     words: str
     line: int | None
 
     def meets(self, found: Diagnostic) -> bool:
         return (
-            found.code == self.code
+            (found.severity, found.code) == (self.severity, self.code)
             and self.line in (None, found.place.line)
             and self.words in f"{found.message}\n{found.remedy}"
         )
@@ -43,8 +45,10 @@ def expectations(text: str) -> list[Expected]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         before, mark, comment = line.partition("# ")
-        for code, words in EXPECTATION.findall(comment if mark else ""):
-            found.append(Expected(code, words.strip(), number if before.strip() else None))
+        for severity, code, words in EXPECTATION.findall(comment if mark else ""):
+            found.append(
+                Expected(severity, code, words.strip(), number if before.strip() else None)
+            )
     return found
 
 

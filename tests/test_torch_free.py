@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 
 from netspec import reporting
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import load
 
-made = plan(load(Path(sys.argv[1])))
+made = make_plan(load(Path(sys.argv[1])))
 assert made.digest and reporting.text([]) == ""
 heavy = {"torch", "torchvision", "numpy", "onnxruntime", "onnx", "PIL", "safetensors"}
 print(*sorted(heavy & sys.modules.keys()))

@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--emit",
+    "form",
     type=click.Choice(["python", "json", "yaml", "mermaid"]),
     help="Print the network in this form instead; needs no torch.",
 )
 @set_option
-def command(spec: Path | None, emit: str | None, settings: dict[str, str]) -> None:
+def command(spec: Path | None, form: str | None, settings: dict[str, str]) -> None:
     """Compile a spec and print every layer's output shape and size."""
-    from netspec.planning import plan
+    from netspec.planning import make_plan
     from netspec.spec.loading import load
 
     path = spec or default_spec()
-    made = plan(load(path, settings))
-    if emit is None:
+    made = make_plan(load(path, settings))
+    if form is None:
         show(made)
         return
-    from netspec import eject
+    from netspec import emit
 
-    click.echo(eject.FORMATS[emit](made), nl=False)
+    click.echo(emit.FORMATS[form](made), nl=False)
 
 
 def show(made: Plan) -> None:
@@ -49,7 +50,7 @@ def show(made: Plan) -> None:
     total = sum(p.numel() for p in model.parameters())
     held = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     console.print(f"{total:,} parameters" + f", of which {held:,} frozen" * bool(held))
-    console.print(f"{_count(made.root.macs, made.root.unknown) or 0} multiply-accumulates a sample")
+    console.print(f"{_count(made.root.macs, made.root.opaque) or 0} multiply-accumulates a sample")
     if made.least:
         least = ", ".join(f"{name} ≥ {value}" for name, value in made.least.items())
         console.print(f"named dimensions: {least}")
@@ -76,8 +77,8 @@ def table(plan: Plan) -> Table:
             "  " * depth + node.label,
             node.type,
             escape(str(node.output)),
-            _count(node.parameters, node.unknown),
-            _count(node.macs, node.unknown),
+            _count(node.parameters, node.opaque),
+            _count(node.macs, node.opaque),
             _bytes(node.memory),
         )
     return made

@@ -73,12 +73,12 @@ def _model(
 ) -> tuple[PartName, Measures]:
     from netspec.data.loading import load as load_data
     from netspec.export.evaluation import evaluate
-    from netspec.planning import plan
+    from netspec.planning import make_plan
     from netspec.runtime import Session
     from netspec.spec.loading import load, loads
 
     session = Session(target, device or "cpu")
-    made = plan(load(spec) if spec else loads(session.metadata.spec, f"{target} (its spec)"))
+    made = make_plan(load(spec) if spec else loads(session.metadata.spec, f"{target} (its spec)"))
     dataset = load_data(made)
     used = _part(dataset, part, target)
     return used, evaluate(made, session, dataset, used)

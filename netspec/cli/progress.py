@@ -29,7 +29,7 @@ class Reporter(Listener):
 
     def start(self, run: Run, dataset: Dataset, length: Length) -> None:
         parts = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
-        count = f"{run.plan.parameters:,}{'+?' * run.plan.root.unknown} parameters"
+        count = f"{run.plan.parameters:,}{'+?' * run.plan.root.opaque} parameters"
         self._say(f"{run.plan.name}: {parts} samples; {count}")
         self._say(f"{length.epochs} epochs of {length.steps_per_epoch} batches on {self.device}")
         self._say(f"run directory {run.directory}")

@@ -35,13 +35,13 @@ def command(
         raise click.UsageError("a run goes on with its own spec: --resume takes no --set")
     from netspec.cli.console import stderr
     from netspec.cli.progress import Reporter
-    from netspec.planning import plan
+    from netspec.planning import make_plan
     from netspec.spec.loading import load
     from netspec.training import devices, loop
 
     chosen = devices.find(device)
     run = _resumed(resume, spec) if resume is not None else None
-    made = run.plan if run else plan(load(spec or default_spec(), settings))
+    made = run.plan if run else make_plan(load(spec or default_spec(), settings))
     reporter = Reporter(stderr(), chosen)
     try:
         loop.train(made, device=chosen, listener=reporter, resume=run)

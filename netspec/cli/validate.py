@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
+@click.option("--strict", is_flag=True, help="Let warnings fail too.")
 @set_option
-def command(specs: tuple[Path, ...], style: str, settings: dict[str, str]) -> None:
+def command(specs: tuple[Path, ...], style: str, strict: bool, settings: dict[str, str]) -> None:
     """Check specs: schema, references and every shape, without torch."""
     from netspec import reporting
+    from netspec.diagnostics import errors
 
     results = [(path, *check(path, settings)) for path in specs or (default_spec(),)]
     if style == "json":
@@ -33,10 +35,11 @@ def command(specs: tuple[Path, ...], style: str, settings: dict[str, str]) -> No
         for path, plan, found in results:
             if found:
                 click.echo(reporting.text(found), err=True)
-            elif plan is not None:
+            if plan is not None and not errors(found):
                 click.echo(f"{path}: ok, {summary(plan)}")
     gc.freeze()  # the process ends: a last search for garbage would take a tenth of its time
-    raise SystemExit(1 if any(found for _, _, found in results) else 0)
+    failed = any(found if strict else errors(found) for _, _, found in results)
+    raise SystemExit(1 if failed else 0)
 
 
 def check(path: Path, settings: dict[str, str]) -> tuple[Plan | None, list[Diagnostic]]:
@@ -55,21 +58,23 @@ def check(path: Path, settings: dict[str, str]) -> tuple[Plan | None, list[Diagn
 
 def summary(plan: Plan) -> str:
     """The network in one line; `+?`: torch alone knows the rest, and `expect` was believed."""
-    if not plan.root.unknown:
+    if not plan.root.opaque:
         return f"{plan.input} → {plan.output}, {plan.parameters:,} parameters"
     return f"{plan.input} → {plan.output}, {plan.parameters:,}+? parameters, provisional"
 
 
 def _row(path: Path, plan: Plan | None, found: list[Diagnostic]) -> dict[str, Any]:
     from netspec import reporting
+    from netspec.diagnostics import errors
 
-    row: dict[str, Any] = {"file": str(path), "valid": not found}
-    if plan is not None and not found:
+    valid = not errors(found)
+    row: dict[str, Any] = {"file": str(path), "valid": valid}
+    if plan is not None and valid:
         row |= {
             "input": str(plan.input),
             "output": str(plan.output),
             "parameters": plan.parameters,
-            "provisional": plan.root.unknown,
+            "provisional": plan.root.opaque,
             "digest": plan.digest,
         }
     return {**row, "diagnostics": reporting.as_json(found)}

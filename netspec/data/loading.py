@@ -11,7 +11,7 @@ from netspec.data.sources import SourceError, read, vocabulary
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.planning import Plan
 from netspec.planning.training import check_target
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.model import Split
 
 
@@ -37,7 +37,7 @@ def load(plan: Plan) -> Dataset:
 
 
 def _error(
-    plan: Plan, path: Path_, code: Code, message: str, remedy: str | None = None
+    plan: Plan, path: Route, code: Code, message: str, remedy: str | None = None
 ) -> SpecError:
     return SpecError([Diagnostic(code, message, plan.spec.document.place(path), remedy)])
 

@@ -19,7 +19,7 @@ from netspec.compiler import attribute
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
 from netspec.planning import Plan
 from netspec.planning.plans import Pipeline
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 
 MAX_BYTES = 64 * 2**30
 EMBEDDINGS = ("Embedding", "EmbeddingBag")
@@ -34,7 +34,7 @@ class SourceError(Exception):
         message: str,
         remedy: str | None = None,
         param: str | None = None,
-        path: Path_ | None = None,
+        path: Route | None = None,
     ) -> None:
         super().__init__(message)
         self.message, self.remedy, self.param, self.path = message, remedy, param, path

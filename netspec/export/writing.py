@@ -58,8 +58,8 @@ def write(
     """
     findings = Findings(plan.spec.document)
     check_export(plan, findings)
-    if found := findings.sorted():
-        raise SpecError(found)
+    if findings.errors:
+        raise SpecError(findings.sorted())
     training = model.training
     try:
         module = deployed(plan, model)

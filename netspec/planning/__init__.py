@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netspec.diagnostics import SpecError
 from netspec.planning.exporting import check_export
 from netspec.planning.network import plan_network
@@ -13,20 +15,20 @@ from netspec.planning.training import check_training
 from netspec.spec.findings import Findings
 from netspec.spec.model import Spec
 
-__all__ = ["Freezing", "Initialization", "Node", "Plan", "check", "check_export", "plan"]
+__all__ = ["Freezing", "Initialization", "Node", "Plan", "check", "check_export", "make_plan"]
 
 
-def plan(spec: Spec) -> Plan:
+def make_plan(spec: Spec) -> Plan:
     """Every parameter resolved, every shape known. Raises SpecError with every finding."""
     findings = Findings(spec.document)
     made = check(spec, findings)
-    if made is None or findings.sorted():
+    if made is None or findings.errors:
         raise SpecError(findings.sorted())
-    return made
+    return replace(made, warnings=tuple(findings.sorted()))
 
 
 def check(spec: Spec, findings: Findings) -> Plan | None:
-    """As `plan`, but adds to `findings`; None where the network's shapes cannot be known."""
+    """As `make_plan`, but adds to `findings`; None where the network's shapes cannot be known."""
     network = plan_network(spec, findings)
     pipeline = plan_pipeline(spec, findings) if spec.data and spec.input else None
     if network is None:

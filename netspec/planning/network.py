@@ -13,7 +13,7 @@ from netspec.diagnostics import Code
 from netspec.planning.plans import Node
 from netspec.planning.refusing import refuse_layer
 from netspec.shapes import AtLeast, Expr, Tensor, least_values, names, show
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.findings import Findings
 from netspec.spec.model import Entry, Expect, Spec
 
@@ -85,7 +85,6 @@ class _Planner:
             output,
             layer.weights(call),
             layer.macs(call),
-            provisional=layer.opaque,
             entry=entry,
         )
         self._check_expect(entry, node)
@@ -124,7 +123,7 @@ class _Planner:
             self.expect(entry.expect, node.output, node, entry.via)
 
     def expect(
-        self, expect: Expect, output: Tensor, node: Node, via: tuple[Path_, ...] = ()
+        self, expect: Expect, output: Tensor, node: Node, via: tuple[Route, ...] = ()
     ) -> None:
         if expect.output is not None and expect.output != output.shape:
             self.findings.add(
@@ -133,7 +132,7 @@ class _Planner:
                 expect.path,
                 via=via,
             )
-        if node.unknown:
+        if node.opaque:
             return  # the compiler counts, and checks
         if expect.parameters is not None and expect.parameters != node.parameters:
             self.findings.add(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
 from netspec.catalogue.sources import Images, Target
 from netspec.catalogue.transforms import Image
+from netspec.diagnostics import Diagnostic
 from netspec.shapes import Dim, Tensor, numel
 from netspec.spec.model import Entry, Named, Spec
 
@@ -20,8 +22,7 @@ BYTES = {"float32": 4, "int64": 8}
 
 @dataclass(frozen=True)
 class Node:
-    """One module of the tree. `provisional`: torch alone knows it, and its output is what its
-    author expects. `name` is its dotted key in the `state_dict`; the root's is ""."""
+    """One module of the tree. `name` is its dotted key in the `state_dict`; the root's is ""."""
 
     name: str
     type: str
@@ -31,7 +32,6 @@ class Node:
     weights: Weights = field(default_factory=dict)
     own_macs: Dim = 0
     children: tuple[Node, ...] = ()
-    provisional: bool = False
     entry: Entry | None = None
 
     @property
@@ -46,9 +46,9 @@ class Node:
         return own + sum(child.parameters for child in self.children)
 
     @cached_property
-    def unknown(self) -> bool:
-        """Whether torch alone knows the counts of it or of something below it."""
-        return self.provisional or any(child.unknown for child in self.children)
+    def opaque(self) -> bool:
+        """Whether torch alone knows the shape and counts of it or of something below it."""
+        return LAYERS[self.type].opaque or any(child.opaque for child in self.children)
 
     @cached_property
     def macs(self) -> Dim:
@@ -119,7 +119,8 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Plan:
-    """`least`: the smallest value of each named dimension from which all shapes hold."""
+    """`least`: the smallest value of each named dimension from which all shapes hold.
+    `warnings`: what the check found legal and probably not meant."""
 
     spec: Spec
     root: Node
@@ -127,6 +128,7 @@ class Plan:
     initialization: tuple[Initialization, ...]
     freezing: tuple[Freezing, ...]
     pipeline: Pipeline | None
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.catalogue.component import Refusal
 from netspec.diagnostics import Code
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.findings import Findings
 from netspec.spec.model import Entry, Named
 
@@ -14,7 +14,7 @@ def refuse(
     named: Named,
     findings: Findings,
     code: Code,
-    via: tuple[Path_, ...] = (),
+    via: tuple[Route, ...] = (),
 ) -> None:
     """Against a component; at its name where the parameter is not written."""
     written = refusal.param is not None and refusal.param in named.args

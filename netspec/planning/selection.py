@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.diagnostics import Code, suggestion
 from netspec.planning.plans import Freezing, Initialization, Node
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.findings import Findings
 from netspec.spec.model import InitRule, Named, Spec
 
@@ -102,7 +102,7 @@ def _check_rank(initializer: Named, key: str, shape: tuple[int, ...], findings: 
         )
 
 
-def _missing(node: Node, name: str, path: Path_, findings: Findings) -> None:
+def _missing(node: Node, name: str, path: Route, findings: Findings) -> None:
     has = ", ".join(node.weights)
     findings.add(
         Code.INIT,

@@ -53,7 +53,7 @@ def _check_optimizer(named: Named, plan: Plan) -> None:
     entry = OPTIMIZERS[named.type]
     args = entry.complete(named.args)
     entry.check(args)
-    if not plan.parameters and not plan.root.unknown:
+    if not plan.parameters and not plan.root.opaque:
         raise Refusal("there is nothing to learn: the network has no parameters")
     sparse = next((node.type for node in plan.root.walk() if node.args.get("sparse")), None)
     if sparse and (named.type not in SPARSE or args["weight_decay"] or args["fused"]):

@@ -8,7 +8,7 @@ from typing import Any
 from netspec.catalogue.component import Component, OneOf, Section
 from netspec.catalogue.types import Either, ListOf, Type, canonical, problem
 from netspec.diagnostics import Code
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.expressions import (
     DOUBTFUL,
     DoubtfulName,
@@ -23,10 +23,10 @@ from netspec.spec.model import Named
 class Binder:
     """Resolves values in one scope; what is wrong goes to the findings, and None comes back."""
 
-    def __init__(self, findings: Findings, scope: Scope, via: tuple[Path_, ...] = ()) -> None:
+    def __init__(self, findings: Findings, scope: Scope, via: tuple[Route, ...] = ()) -> None:
         self.findings, self.scope, self.via = findings, scope, via
 
-    def resolve(self, value: Any, path: Path_) -> Any:
+    def resolve(self, value: Any, path: Route) -> Any:
         """`value` with every expression in it evaluated."""
         match value:
             case str() if "$" in value:
@@ -44,12 +44,12 @@ class Binder:
                 return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         return value
 
-    def value(self, written: Any, path: Path_) -> Any:
+    def value(self, written: Any, path: Route) -> Any:
         """As `resolve`, for a name of a scope: DOUBTFUL where findings stand against it."""
         resolved = self.resolve(written, path)
         return DOUBTFUL if self.findings.within(path) else resolved
 
-    def bind(self, kind: Type, value: Any, path: Path_) -> Any:
+    def bind(self, kind: Type, value: Any, path: Route) -> Any:
         """`value` as `kind` has it: Named for a component, a dict for a section."""
         if isinstance(kind, Either):
             kind = self._alternative(kind, value)
@@ -75,7 +75,7 @@ class Binder:
                 return each
         return kind
 
-    def _check(self, kind: Type, resolved: Any, written: Any, path: Path_) -> None:
+    def _check(self, kind: Type, resolved: Any, written: Any, path: Route) -> None:
         wrong = problem(kind, resolved)
         if not wrong:
             return
@@ -86,7 +86,7 @@ class Binder:
         source = f" (from {written})" if isinstance(written, str) and "$" in written else ""
         self.report(Code.VALUE, f"{label}{source} {wrong}", path, remedy)
 
-    def args(self, component: Component, value: Any, path: Path_) -> dict[str, Any]:
+    def args(self, component: Component, value: Any, path: Route) -> dict[str, Any]:
         """The parameters written in a mapping, each bound to its type."""
         if not isinstance(value, Mapping):
             value = {}
@@ -96,7 +96,7 @@ class Binder:
             if param.name in value
         }
 
-    def named(self, kind: OneOf, value: Any, path: Path_) -> Named | None:
+    def named(self, kind: OneOf, value: Any, path: Route) -> Named | None:
         """A component by its name, or None where findings stand against it."""
         if isinstance(value, str):
             value = self.resolve(value, path)
@@ -120,6 +120,6 @@ class Binder:
         return None if self.findings.within(path) else Named(name, args, args_path, beside)
 
     def report(
-        self, code: Code, message: str, path: Path_, remedy: str | None = None, **where: Any
+        self, code: Code, message: str, path: Route, remedy: str | None = None, **where: Any
     ) -> None:
         self.findings.add(code, message, path, remedy, via=self.via, **where)

@@ -10,7 +10,7 @@ from jsonschema.exceptions import ValidationError
 
 from netspec.catalogue.types import show
 from netspec.diagnostics import Code, suggestion
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.findings import Findings
 from netspec.spec.schema import COMPONENTS, SIBLINGS, netspec_schema
 
@@ -33,7 +33,7 @@ def check(findings: Findings) -> None:
 
 
 def _report(error: ValidationError, findings: Findings) -> None:
-    path: Path_ = tuple(error.absolute_path)
+    path: Route = tuple(error.absolute_path)
     instance: Any = error.instance
     schema: dict[str, Any] = dict(cast(Any, error.schema))
     match error.validator:
@@ -76,11 +76,11 @@ def _is_block(key: str, schema: dict[str, Any]) -> bool:
     return "patternProperties" in schema and key[:1].islower()
 
 
-def _beside_a_layer(path: Path_, findings: Findings) -> bool:
+def _beside_a_layer(path: Route, findings: Findings) -> bool:
     return any(key in COMPONENTS for key in findings.document.node(path[:-1]).value)
 
 
-def _unknown(key: str, schema: dict[str, Any], path: Path_, findings: Findings) -> None:
+def _unknown(key: str, schema: dict[str, Any], path: Route, findings: Findings) -> None:
     title, known = schema["title"], list(schema["properties"])
     if schema.get("x-names"):
         code = Code.UNKNOWN_LAYER if title == "layer" else Code.UNKNOWN_NAME
@@ -101,7 +101,7 @@ def _unknown(key: str, schema: dict[str, Any], path: Path_, findings: Findings) 
     findings.add(code, message, (*path, key), remedy, key=True)
 
 
-def _missing(schema: dict[str, Any], missing: list[str], path: Path_, findings: Findings) -> None:
+def _missing(schema: dict[str, Any], missing: list[str], path: Route, findings: Findings) -> None:
     title, names, parameter = schema["title"], " and ".join(missing), "x-class" in schema
     findings.add(
         Code.MISSING_PARAMETER if parameter else Code.MISSING_KEY,
@@ -114,7 +114,7 @@ def _missing(schema: dict[str, Any], missing: list[str], path: Path_, findings: 
     )
 
 
-def _bare(name: str, schema: dict[str, Any], path: Path_, findings: Findings) -> None:
+def _bare(name: str, schema: dict[str, Any], path: Route, findings: Findings) -> None:
     """A bare name that is unknown, or that needs parameters."""
     kind = schema["title"]
     entry = netspec_schema()["$defs"][kind]["else"]["properties"].get(name)
@@ -130,7 +130,7 @@ def _bare(name: str, schema: dict[str, Any], path: Path_, findings: Findings) ->
     )
 
 
-def _label(path: Path_) -> str:
+def _label(path: Route) -> str:
     """`kernel_size`, `kernel_size[1]`, `model[3]`: the value, for a person."""
     text = ""
     for step in reversed(path):

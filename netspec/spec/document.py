@@ -12,7 +12,7 @@ from netspec.diagnostics import Code, Diagnostic, Place, SpecError
 
 MAX_DEPTH = 100  # half of what Python's own stack, 1,000 calls, lets the schema's check descend
 
-Path_ = tuple[str | int, ...]
+Route = tuple[str | int, ...]
 
 DIGITS = re.compile(r"[0-9]{1,9}")
 
@@ -62,7 +62,7 @@ class Document:
     def data(self) -> Any:
         return self.root.value
 
-    def node(self, path: Path_) -> Node:
+    def node(self, path: Route) -> Node:
         """The node at `path`, or the nearest above it."""
         found = self.root
         for step in path:
@@ -71,7 +71,7 @@ class Document:
             found = found.children[step]
         return found
 
-    def place(self, path: Path_, *, key: bool = False) -> Place:
+    def place(self, path: Route, *, key: bool = False) -> Place:
         """Where the value at `path` stands, or its key; the nearest place above what is absent."""
         if path:
             above = self.node(path[:-1])
@@ -79,6 +79,18 @@ class Document:
                 return above.source.place(above.keys[str(path[-1])])
         found = self.node(path)
         return found.source.place(found.mark)
+
+    def error(
+        self,
+        code: Code,
+        message: str,
+        route: Route,
+        remedy: str | None = None,
+        *,
+        key: bool = False,
+    ) -> SpecError:
+        """One finding at the value at `route`, or at its key: what only a run can know."""
+        return SpecError([Diagnostic(code, message, self.place(route, key=key), remedy)])
 
 
 def override(document: Document, settings: Sequence[tuple[str, Node]]) -> Document:
@@ -94,7 +106,7 @@ def override(document: Document, settings: Sequence[tuple[str, Node]]) -> Docume
     return Document(root, document.source)
 
 
-def _replace(at: Node, steps: Path_, new: Node, key: str, done: Path_ = ()) -> Node:
+def _replace(at: Node, steps: Route, new: Node, key: str, done: Route = ()) -> Node:
     if not steps:
         return new
     step, here = steps[0], ".".join(map(str, done)) or "the spec"

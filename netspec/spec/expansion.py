@@ -12,7 +12,7 @@ from netspec.catalogue.types import BOOLEAN, NATURAL, TEXT
 from netspec.diagnostics import Code, suggestion
 from netspec.spec import module_names, siblings
 from netspec.spec.binding import Binder
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.expressions import name_problem
 from netspec.spec.findings import Findings
 from netspec.spec.model import Entry
@@ -40,7 +40,7 @@ class Expansion:
     depth: int = 0
     calls: list[str] = field(default_factory=list)
 
-    def layers(self, value: Any, path: Path_, binder: Binder) -> tuple[Entry, ...]:
+    def layers(self, value: Any, path: Route, binder: Binder) -> tuple[Entry, ...]:
         """The entries of one list, as they become the children of one module.
 
         Raises TooMany.
@@ -49,7 +49,7 @@ class Expansion:
         self._check_names(entries, binder)
         return entries
 
-    def _list(self, value: Any, path: Path_, binder: Binder) -> Iterator[Entry]:
+    def _list(self, value: Any, path: Route, binder: Binder) -> Iterator[Entry]:
         if not isinstance(value, list):
             if isinstance(value, str) and "$" in value:
                 binder.report(Code.ENTRY, "layers are written out; only values take $", path)
@@ -61,7 +61,7 @@ class Expansion:
             yield from self._entry(item, (*path, index), binder)
         self.depth -= 1
 
-    def _entry(self, item: Any, path: Path_, binder: Binder) -> Iterator[Entry]:
+    def _entry(self, item: Any, path: Route, binder: Binder) -> Iterator[Entry]:
         self._tick(path, binder)
         if isinstance(item, str):
             item = {item: None}
@@ -84,19 +84,19 @@ class Expansion:
         else:
             yield self._call(name, item, path, binder)
 
-    def _tick(self, path: Path_, binder: Binder) -> None:
+    def _tick(self, path: Route, binder: Binder) -> None:
         self.count += 1
         if self.count > MAX_LAYERS:
             self._pass(f"the spec expands to more than {MAX_LAYERS:,} layers", path, binder)
 
-    def _pass(self, message: str, path: Path_, binder: Binder) -> NoReturn:
+    def _pass(self, message: str, path: Route, binder: Binder) -> NoReturn:
         binder.report(Code.LIMIT, message, path, "lower `times`, or the depth of the blocks")
         raise TooMany
 
-    def _kept(self, value: Any, path: Path_, binder: Binder) -> bool:
+    def _kept(self, value: Any, path: Route, binder: Binder) -> bool:
         return binder.bind(BOOLEAN, value, path) is not False
 
-    def _report_names(self, names: list[str], path: Path_, binder: Binder) -> None:
+    def _report_names(self, names: list[str], path: Route, binder: Binder) -> None:
         layers = [name for name in names if name in COMPONENTS or name in self.blocks]
         if len(layers) == 1:
             for name in names:
@@ -124,7 +124,7 @@ class Expansion:
                 f"{BESIDE} stand beside a layer's name",
             )
 
-    def _repeat(self, item: dict[str, Any], path: Path_, binder: Binder) -> Iterator[Entry]:
+    def _repeat(self, item: dict[str, Any], path: Route, binder: Binder) -> Iterator[Entry]:
         where = (*path, REPEAT.name)
         for key in item:
             if key not in (REPEAT.name, "when"):
@@ -151,7 +151,7 @@ class Expansion:
             inner = Binder(self.findings, scope, binder.via)
             yield from self._list(args["body"], (*where, "body"), inner)
 
-    def _layer(self, name: str, item: dict[str, Any], path: Path_, binder: Binder) -> Entry:
+    def _layer(self, name: str, item: dict[str, Any], path: Route, binder: Binder) -> Entry:
         layer, where = COMPONENTS[name], (*path, name)
         value = item[name]
         bodies: dict[str, tuple[Entry, ...]] = {}
@@ -167,7 +167,7 @@ class Expansion:
         return self._with_siblings(name, args, item, path, binder, bodies)
 
     def _bodies(
-        self, layer: Container, value: Any, where: Path_, binder: Binder
+        self, layer: Container, value: Any, where: Route, binder: Binder
     ) -> dict[str, tuple[Entry, ...]]:
         if layer.bare:
             return {"": self.layers(value, where, binder)}
@@ -183,7 +183,7 @@ class Expansion:
                     found[str(index)] = self.layers(branch, path, binder)
         return found
 
-    def _call(self, name: str, item: dict[str, Any], path: Path_, binder: Binder) -> Entry:
+    def _call(self, name: str, item: dict[str, Any], path: Route, binder: Binder) -> Entry:
         """A block, which becomes one nested group."""
         block, where = self.blocks.get(name), (*path, name)
         if not isinstance(block, dict):
@@ -216,7 +216,7 @@ class Expansion:
         return self._with_siblings("Sequential", {}, item, path, binder, {"": body})
 
     def _arguments(
-        self, name: str, block: Any, written: Any, where: Path_, binder: Binder
+        self, name: str, block: Any, written: Any, where: Route, binder: Binder
     ) -> dict[str, Any] | None:
         params = block.get("params") or {}
         written = written if isinstance(written, dict) else {}
@@ -250,7 +250,7 @@ class Expansion:
         kind: str,
         args: dict[str, Any],
         item: dict[str, Any],
-        path: Path_,
+        path: Route,
         binder: Binder,
         bodies: dict[str, tuple[Entry, ...]],
     ) -> Entry:
@@ -273,7 +273,7 @@ class Expansion:
         )
 
     def _broken(
-        self, item: dict[str, Any], path: Path_, args: Mapping[str, Any], bodies: Mapping[str, Any]
+        self, item: dict[str, Any], path: Route, args: Mapping[str, Any], bodies: Mapping[str, Any]
     ) -> bool:
         """Whether findings stand against the entry itself; those in its bodies are theirs."""
         if not bodies:

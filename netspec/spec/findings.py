@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netspec.diagnostics import Code, Diagnostic
-from netspec.spec.document import Document, Path_
+from netspec.diagnostics import Code, Diagnostic, Severity, errors
+from netspec.spec.document import Document, Route
 
 
 class Findings:
@@ -11,42 +11,73 @@ class Findings:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self._found: dict[tuple[Path_, str], Diagnostic] = {}
-        self._paths: set[Path_] = set()
-        self._above: set[Path_] = set()
+        self._found: dict[tuple[Route, str], Diagnostic] = {}
+        self._paths: set[Route] = set()
+        self._above: set[Route] = set()
 
     def add(
         self,
         code: Code,
         message: str,
-        path: Path_,
+        path: Route,
         remedy: str | None = None,
         *,
         key: bool = False,
-        via: tuple[Path_, ...] = (),
+        via: tuple[Route, ...] = (),
     ) -> None:
         """`key`: point at the key, not at its value. `via`: the block calls that led here."""
         if key or path not in self._paths:
-            place = self.document.place(path, key=key)
-            notes = tuple(("used here", self.document.place(call)) for call in reversed(via))
-            self._found.setdefault((path, message), Diagnostic(code, message, place, remedy, notes))
+            found = self._diagnostic(code, message, path, remedy, key, via)
+            self._found.setdefault((path, message), found)
         self.doubt(path)
 
-    def doubt(self, path: Path_) -> None:
+    def warn(
+        self,
+        code: Code,
+        message: str,
+        route: Route,
+        remedy: str | None = None,
+        *,
+        key: bool = False,
+        via: tuple[Route, ...] = (),
+    ) -> None:
+        """As `add`, of what is legal and probably not meant; nothing is taken as unknown for it."""
+        found = self._diagnostic(code, message, route, remedy, key, via)
+        self._found.setdefault((route, message), found._replace(severity=Severity.WARNING))
+
+    def _diagnostic(
+        self,
+        code: Code,
+        message: str,
+        route: Route,
+        remedy: str | None,
+        key: bool,
+        via: tuple[Route, ...],
+    ) -> Diagnostic:
+        place = self.document.place(route, key=key)
+        notes = tuple(("used here", self.document.place(call)) for call in reversed(via))
+        return Diagnostic(code, message, place, remedy, notes)
+
+    def doubt(self, path: Route) -> None:
         """Take the value at `path` as unknown: what it depends on has a finding already."""
         self._paths.add(path)
         self._above.update(path[:length] for length in range(len(path) + 1))
 
-    def at(self, path: Path_) -> bool:
+    def at(self, path: Route) -> bool:
         """Whether something stands against the value at `path` itself."""
         return path in self._paths
 
-    def within(self, path: Path_) -> bool:
+    def within(self, path: Route) -> bool:
         """Whether something stands against it or anything in it."""
         return path in self._above
 
     def has(self, code: Code) -> bool:
         return any(found.code is code for found in self._found.values())
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """Those that stop, in the order of the text."""
+        return errors(self.sorted())
 
     def sorted(self) -> list[Diagnostic]:
         """In the order of the text."""

@@ -13,7 +13,7 @@ from netspec.diagnostics import Code, SpecError
 from netspec.shapes import Expr, Tensor, multiplies
 from netspec.spec import checking, model, siblings
 from netspec.spec.binding import Binder
-from netspec.spec.document import Document, Path_, override
+from netspec.spec.document import Document, Route, override
 from netspec.spec.expansion import Expansion, TooMany
 from netspec.spec.expressions import name_problem
 from netspec.spec.findings import Findings
@@ -29,7 +29,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
     """
     settings = {key: repr_yaml(value) for key, value in (overrides or {}).items()}
     spec, findings = interpret(document(Path(path), settings), Path(path).parent)
-    if spec is None or findings.sorted():
+    if spec is None or findings.errors:
         raise SpecError(findings.sorted())
     return spec
 
@@ -37,7 +37,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
 def loads(text: str, name: str = "<spec>", folder: Path | None = None) -> Spec:
     """The spec of a text. Raises SpecError with every finding."""
     spec, findings = interpret(parse(text, name), folder or Path())
-    if spec is None or findings.sorted():
+    if spec is None or findings.errors:
         raise SpecError(findings.sorted())
     return spec
 
@@ -130,7 +130,7 @@ class _Reader:
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.-") or "spec"
 
     def _input(self) -> Tensor | None:
-        path: Path_ = ("input",)
+        path: Route = ("input",)
         written = self.data.get("input")
         args = self.binder.args(sections.INPUT, written, path)
         if isinstance(written, dict):
@@ -157,7 +157,7 @@ class _Reader:
         rules = self.data.get("init")
         found = []
         for index, rule in enumerate(rules if isinstance(rules, list) else []):
-            path: Path_ = ("init", index)
+            path: Route = ("init", index)
             if not isinstance(rule, dict) or "match" not in rule:
                 continue
             match = self.binder.bind(sections.PATTERN, rule["match"], (*path, "match"))

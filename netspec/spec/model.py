@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from netspec.shapes import Shape, Tensor
-from netspec.spec.document import Document, Path_
+from netspec.spec.document import Document, Route
 
 Args = Mapping[str, Any]
 
@@ -19,14 +19,14 @@ class Named:
 
     type: str
     args: Args
-    path: Path_
+    path: Route
     siblings: Args = field(default_factory=dict)
 
 
 class Expect(NamedTuple):
     """What the author believes, and where that stands."""
 
-    path: Path_
+    path: Route
     output: Shape | None = None
     parameters: int | None = None
 
@@ -34,7 +34,7 @@ class Expect(NamedTuple):
 class Freeze(NamedTuple):
     """Which parameters do not learn: all (None), or those named; `until`: before that epoch."""
 
-    path: Path_
+    path: Route
     parameters: tuple[str, ...] | None = None
     until: int | None = None
 
@@ -50,14 +50,14 @@ class Entry:
 
     type: str
     args: Args
-    path: Path_
+    path: Route
     name: str | None = None
     expect: Expect | None = None
     freeze: Freeze | None = None
     init: tuple[tuple[str, Named], ...] = ()
     bodies: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
     broken: bool = False
-    via: tuple[Path_, ...] = ()
+    via: tuple[Route, ...] = ()
 
 
 class InitRule(NamedTuple):
@@ -65,7 +65,7 @@ class InitRule(NamedTuple):
 
     match: tuple[str, ...]
     parameters: tuple[tuple[str, Named], ...]
-    path: Path_
+    path: Route
 
 
 class Split(NamedTuple):

@@ -8,11 +8,11 @@ from netspec.catalogue import sections
 from netspec.diagnostics import Code
 from netspec.shapes import Shape, parse
 from netspec.spec.binding import Binder
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.model import Expect, Freeze, Named
 
 
-def expect(value: Any, path: Path_, binder: Binder) -> Expect | None:
+def expect(value: Any, path: Route, binder: Binder) -> Expect | None:
     """A shape, or `{output, parameters}`."""
     if isinstance(value, list):
         return Expect(path, dimensions(value, path, binder))
@@ -24,7 +24,7 @@ def expect(value: Any, path: Path_, binder: Binder) -> Expect | None:
     return None if binder.findings.within(path) else Expect(path, shape, args.get("parameters"))
 
 
-def dimensions(value: list[Any], path: Path_, binder: Binder) -> Shape | None:
+def dimensions(value: list[Any], path: Route, binder: Binder) -> Shape | None:
     """`[3, H, (W+1)//2]` as a shape, or None where findings stand against it."""
     shape = []
     for index, item in enumerate(value):
@@ -41,7 +41,7 @@ def dimensions(value: list[Any], path: Path_, binder: Binder) -> Shape | None:
     return None if binder.findings.within(path) else tuple(shape)
 
 
-def freeze(value: Any, path: Path_, binder: Binder) -> Freeze | None:
+def freeze(value: Any, path: Route, binder: Binder) -> Freeze | None:
     bound = binder.bind(sections.FREEZE, value, path)
     match bound:
         case True:
@@ -53,7 +53,7 @@ def freeze(value: Any, path: Path_, binder: Binder) -> Freeze | None:
     return None
 
 
-def initializers(value: Any, path: Path_, binder: Binder) -> tuple[tuple[str, Named], ...]:
+def initializers(value: Any, path: Route, binder: Binder) -> tuple[tuple[str, Named], ...]:
     """`{weight: xavier_uniform_, …}`, less what `match` is."""
     if not isinstance(value, dict):
         return ()

@@ -18,7 +18,7 @@ from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
 from netspec.diagnostics import Code, Diagnostic, InputError, SetupError, SpecError
 from netspec.planning import Plan
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.writing import digest
 from netspec.training.interruption import Interrupted, Interruption
 from netspec.training.listening import Listener
@@ -260,7 +260,7 @@ class Trainer:
             f"reached is in {self.run.directory}",
         )
 
-    def _error(self, path: Path_, message: str, remedy: str | None = None) -> SpecError:
+    def _error(self, path: Route, message: str, remedy: str | None = None) -> SpecError:
         place = self.spec.document.place(path, key=True)
         return SpecError([Diagnostic(Code.TRAIN, message, place, remedy)])
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from netspec import files
 from netspec.diagnostics import Code, InputError, SetupError
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, make_plan
 from netspec.spec.loading import load
 from netspec.spec.writing import digest, resolved, to_yaml
 from netspec.version import VERSION
@@ -84,7 +84,7 @@ class Run:
     @cached_property
     def plan(self) -> Plan:
         """The plan of the run's own spec. Raises SpecError."""
-        return plan(load(self.directory / SPEC))
+        return make_plan(load(self.directory / SPEC))
 
     @property
     def status(self) -> Status:

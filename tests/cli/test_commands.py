@@ -48,7 +48,7 @@ def test_version_and_help(netspec: Run) -> None:
 WRONG_USAGE = {
     "no command": ([], "Commands:"),
     "a misspelt command": (["trian"], "did you mean 'train'?"),
-    "an unknown option": (["validate", "--strict"], "No such option"),
+    "an unknown option": (["validate", "--loud"], "No such option"),
     "a setting without a value": (["validate", PERCEPTRON, "--set", "train.epochs"], "KEY=VALUE"),
     "a setting without a key": (["validate", PERCEPTRON, "--set", "=1"], "KEY=VALUE"),
     "nothing to export to": (["export", PERCEPTRON], "say what to export: --onnx"),

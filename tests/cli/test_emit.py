@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netspec import eject
+from netspec import emit as forms
 from netspec.cli.build import command
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import load
 
 SPEC = Path(__file__).parents[2] / "specs" / "cifar_quick.yaml"
@@ -38,9 +38,9 @@ def emit(form: str, *more: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("form", eject.FORMATS)
+@pytest.mark.parametrize("form", forms.FORMATS)
 def test_each_form_is_printed_without_heavy_modules(form: str) -> None:
-    assert emit(form) == eject.FORMATS[form](plan(load(SPEC)))
+    assert emit(form) == forms.FORMATS[form](make_plan(load(SPEC)))
 
 
 def test_settings_are_applied() -> None:
@@ -49,5 +49,5 @@ def test_settings_are_applied() -> None:
 
 
 def test_the_choices_are_the_forms() -> None:
-    (option,) = (each for each in command.params if each.name == "emit")
-    assert list(option.type.choices) == list(eject.FORMATS)  # type: ignore[attr-defined]
+    (option,) = (each for each in command.params if each.name == "form")
+    assert list(option.type.choices) == list(forms.FORMATS)  # type: ignore[attr-defined]

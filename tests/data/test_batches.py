@@ -11,7 +11,7 @@ from torch import Tensor
 from netspec.data.batches import Batch, Batches
 from netspec.data.dataset import Part
 from netspec.data.loading import load
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import loads
 
 CPU = torch.device("cpu")
@@ -29,7 +29,7 @@ data:
 def batches(
     seed: int = 0, count: int = 100, size: int = 16, *, training: bool = True, shuffle: bool = True
 ) -> Batches:
-    made = plan(loads(DIGITS))
+    made = make_plan(loads(DIGITS))
     part = load(made).parts["train"].subset(torch.arange(count))
     return Batches(made, part, CPU, batch_size=size, training=training, shuffle=shuffle, seed=seed)
 
@@ -106,7 +106,7 @@ def test_augmentation_does_not_touch_or_follow_the_global_random_state() -> None
 
 
 def test_each_sample_of_a_batch_is_augmented_by_itself_and_anew_in_each_epoch() -> None:
-    made = plan(loads(DIGITS))
+    made = make_plan(loads(DIGITS))
     image = load(made).parts["train"].inputs[0]
     part = Part(image.expand(8, -1, -1, -1), torch.zeros(8, dtype=torch.int64))
     made_of_one = Batches(made, part, CPU, batch_size=8, training=True)
@@ -124,7 +124,7 @@ def test_evaluation_is_not_augmented() -> None:
 
 
 def test_tensors_come_as_they_are() -> None:
-    made = plan(
+    made = make_plan(
         loads(
             "netspec: 1\ninput: [3]\nmodel: [{Linear: {out_features: 2}}]\n"
             "data: {source: {Synthetic: {samples: 5, classes: 2}}}\n"

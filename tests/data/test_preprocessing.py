@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.functional import to_tensor
 
 from netspec.data.preprocessing import CenterCrop, Preprocessing, Resize, augmentation, scale
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.planning.plans import Pipeline
 from netspec.spec.loading import loads
 
@@ -26,7 +26,7 @@ def image(height: int, width: int, channels: int = 3, seed: int = 0) -> Tensor:
 
 def pipeline(input: str, **steps: str) -> Pipeline:
     written = "\n".join(f"  {stage}: {text}" for stage, text in steps.items())
-    found = plan(
+    found = make_plan(
         loads(
             f"netspec: 1\ninput: {input}\nmodel: [Flatten]\n"
             f"data:\n  source: {{ImageFolder: {{root: photos}}}}\n{written}\n"

@@ -22,7 +22,7 @@ from netspec.data.dataset import Dataset, ImageFiles, Part
 from netspec.data.loading import load
 from netspec.data.sources import Request, downloaded
 from netspec.diagnostics import SpecError
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 
 HEAD = """\
@@ -45,7 +45,7 @@ def planned(
     loss: str | None = None,
 ) -> Plan:
     text = HEAD.format(input=input, source=source, layers=layers, split=split)
-    return plan(loads(text + (LOSS.format(loss=loss) if loss else "")))
+    return make_plan(loads(text + (LOSS.format(loss=loss) if loss else "")))
 
 
 def dataset(source: str, **rest: Any) -> Dataset:
@@ -114,7 +114,7 @@ def test_split_follows_the_seed() -> None:
             split="{validation: 0.1}",
         )
         train = f"train: {{epochs: 1, seed: {seed}, loss: CrossEntropyLoss, optimizer: SGD}}\n"
-        return tensor(load(plan(loads(text + train))).parts["validation"])
+        return tensor(load(make_plan(loads(text + train))).parts["validation"])
 
     assert torch.equal(validation(1), validation(1))
     assert not torch.equal(validation(1), validation(2))

@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 import pytest
 
 from netspec.diagnostics import Code, Diagnostic, SpecError
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, make_plan
 from netspec.shapes import Tensor, parse, show
 from netspec.spec.loading import load, loads
 
@@ -44,7 +44,7 @@ ALEXNET = """
 def planned(model: str, shape: str = "[3, 32, 32]", more: str = "") -> Plan:
     body = indent(dedent(model).strip("\n"), "  ")
     text = f"netspec: 1\ninput: {shape}\nmodel:\n{body}\n{dedent(more)}"
-    return plan(loads(text))
+    return make_plan(loads(text))
 
 
 def findings(model: str, shape: str = "[3, 32, 32]", more: str = "") -> list[Diagnostic]:
@@ -121,7 +121,7 @@ def test_counts_of_known_nets(model: str, shape: str, parameters: int, macs: int
 
 
 def test_counts_of_cifar_quick() -> None:
-    made = plan(load(ROOT / "specs" / "cifar_quick.yaml"))
+    made = make_plan(load(ROOT / "specs" / "cifar_quick.yaml"))
     assert made.parameters == CIFAR_QUICK
     assert made.root.macs == 12_354_176
     assert [node.name for node in made.root.children][:2] == ["conv1", "1"]
@@ -307,5 +307,5 @@ def test_the_input_and_the_preprocessing_belong_to_the_network() -> None:
 def test_planning_leaves_the_spec_as_it_is() -> None:
     spec = loads(f"netspec: 1\ninput: [3, 8, 8]\nmodel:\n  {NET.splitlines()[0]}\n")
     before = dict(spec.layers[0].args)
-    plan(spec)
+    make_plan(spec)
     assert spec.layers[0].args == before

@@ -12,7 +12,7 @@ from netspec import compiler
 from netspec.catalogue.layers.layer import Layer, unexportable
 from netspec.diagnostics import Code, SpecError
 from netspec.export import writing
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 from netspec.spec.writing import to_yaml
 from tests.soundness.cases import APPLIED, Case, by_name, cases
@@ -44,7 +44,7 @@ def plans(layer: Layer) -> Iterator[Plan | Code]:
     random = Random(f"exported {layer.name}")
     for case in cases(layer, 2_000, "exported"):
         try:
-            made = plan(loads(_spec(case, random)))
+            made = make_plan(loads(_spec(case, random)))
         except SpecError as error:
             yield error.diagnostics[0].code
         else:

@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import nn
 
-from netspec import compiler, eject
+from netspec import compiler, emit
 from netspec.catalogue.layers import FAMILIES
 from netspec.diagnostics import SpecError
 from netspec.export import writing
 from netspec.introspection import from_module
-from netspec.planning import Plan, check_export, plan
+from netspec.planning import Plan, check_export, make_plan
 from netspec.shapes import Shape, at
 from netspec.spec.findings import Findings
 from netspec.spec.loading import loads
@@ -59,7 +59,7 @@ def found(request: pytest.FixtureRequest) -> Nets:
     for data in nets(total):
         text = to_yaml(data)
         try:
-            accepted.append(Net(text, plan(loads(text))))
+            accepted.append(Net(text, make_plan(loads(text))))
         except SpecError:
             continue
         except Exception as error:
@@ -156,7 +156,7 @@ def test_the_module_reads_back_as_the_same_model(found: Nets) -> None:
     def law(made: Plan) -> None:
         shape = [dim if isinstance(dim, int) else str(dim) for dim in made.input.shape]
         read = from_module(compiler.build(made), shape, dtype=made.input.dtype)
-        again = plan(read)
+        again = make_plan(read)
         assert again.root.canonical() == made.root.canonical()
         assert again.digest == made.digest
 
@@ -165,17 +165,17 @@ def test_the_module_reads_back_as_the_same_model(found: Nets) -> None:
 
 def test_the_resolved_spec_is_the_same_model(found: Nets) -> None:
     def law(made: Plan) -> None:
-        again = plan(loads(to_yaml(resolved(made.spec))))
+        again = make_plan(loads(to_yaml(resolved(made.spec))))
         assert again.root.canonical() == made.root.canonical()
         assert again.digest == made.digest
 
     found.check(law)
 
 
-def test_the_ejected_file_makes_the_same_model(found: Nets) -> None:
+def test_the_emitted_file_makes_the_same_model(found: Nets) -> None:
     def law(made: Plan) -> None:
-        scope: dict[str, Any] = {"__name__": "ejected"}
-        exec(eject.python(made), scope)
+        scope: dict[str, Any] = {"__name__": "emitted"}
+        exec(emit.python(made), scope)
         ours, theirs = compiler.build(made).eval(), scope["build_model"]().eval()
         state = theirs.state_dict()
         assert list(ours.state_dict()) == list(state)

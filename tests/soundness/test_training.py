@@ -21,7 +21,7 @@ from netspec.catalogue.sources import Unknown
 from netspec.catalogue.types import ListOf, canonical
 from netspec.compiler import attribute
 from netspec.diagnostics import SpecError
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.planning.training import check_target
 from netspec.shapes import Tensor
 from netspec.spec.loading import loads
@@ -139,7 +139,7 @@ def test_a_training_section_that_is_accepted_trains(draws: int, tmp_path: Path) 
     for _ in range(draws):
         text = to_yaml(_section(random))
         try:
-            made = plan(loads(text))
+            made = make_plan(loads(text))
         except SpecError:
             continue
         try:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from netspec.diagnostics import SpecError
-from netspec.planning import Plan, plan
+from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 from netspec.spec.model import Entry
 
 
 def planned(model: str, head: str = "") -> Plan:
     body = indent(dedent(model).strip("\n"), "  ")
-    return plan(loads(f"netspec: 1\ninput: [4]\n{dedent(head)}\nmodel:\n{body}\n"))
+    return make_plan(loads(f"netspec: 1\ninput: [4]\n{dedent(head)}\nmodel:\n{body}\n"))
 
 
 def layers(made: Plan) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def test_no_times_is_the_identity(times: str) -> None:
 
 
 def test_an_empty_model_is_the_identity() -> None:
-    made = plan(loads("netspec: 1\ninput: [4]\nmodel: []\n"))
+    made = make_plan(loads("netspec: 1\ninput: [4]\nmodel: []\n"))
     assert made.output == made.input
 
 
@@ -213,7 +213,7 @@ def test_expressions_in_expect_and_in_the_other_sections() -> None:
         expect: {output: [$(n * 2)], parameters: $(n * n * 2 + n * 2)}
         train: {epochs: $n, loss: MSELoss, optimizer: {SGD: {lr: $rate}}}
     """)
-    made = plan(spec)
+    made = make_plan(spec)
     assert made.output.shape == (8,)
     assert spec.train is not None
     assert (spec.train.epochs, spec.train.optimizer.args) == (4, {"lr": 0.1})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import load, loads
 from netspec.spec.model import Spec
 from netspec.spec.reading import parse
@@ -89,7 +89,7 @@ def test_shipped_specs_come_back_the_same(path: Path) -> None:
     back = again(spec)
     assert resolved(back) == resolved(spec)
     assert digest(back) == digest(spec)
-    assert plan(back).digest == plan(spec).digest
+    assert make_plan(back).digest == make_plan(spec).digest
 
 
 def test_everything_that_a_spec_can_say_comes_back() -> None:
@@ -98,7 +98,7 @@ def test_everything_that_a_spec_can_say_comes_back() -> None:
     assert resolved(back) == resolved(spec)
     assert back.description == spec.description == "costs $5, ü: # - {not YAML}\n second line"
     assert back.data is not None and back.data.source.args["root"] == "a$b"
-    assert plan(back).digest == plan(spec).digest
+    assert make_plan(back).digest == make_plan(spec).digest
     text = to_yaml(resolved(spec))
     assert not {"vars", "blocks"} & parse(text, "written").data.keys()
     assert "$" not in text.replace("$5", "").replace("$$", "")

@@ -18,7 +18,7 @@ import netspec
 from netspec.data.dataset import Part
 from netspec.data.loading import load as load_data
 from netspec.diagnostics import SpecError
-from netspec.planning import plan
+from netspec.planning import make_plan
 from netspec.spec.loading import loads
 from netspec.spec.writing import digest
 from netspec.training.run import Run
@@ -82,7 +82,7 @@ def batches(part: Part) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def by_hand(epochs: int, optimizer: Any, scheduler: Any = None) -> nn.Sequential:
-    part = load_data(plan(spec())).parts["train"]
+    part = load_data(make_plan(spec())).parts["train"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         made = model()
@@ -138,7 +138,7 @@ def test_adamw_with_one_cycle(tmp_path: Path) -> None:
 
 def test_gradients_are_clipped_before_the_step(tmp_path: Path) -> None:
     clipped = train(spec("epochs: 1\n  clip_grad_norm: 0.01"), tmp_path)
-    part = load_data(plan(spec())).parts["train"]
+    part = load_data(make_plan(spec())).parts["train"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         made = model()
@@ -239,7 +239,7 @@ def test_tensorboard_has_its_events(run: Run) -> None:
 
 
 def test_directories_of_one_second_sort_as_they_were_made(tmp_path: Path) -> None:
-    made = plan(spec())
+    made = make_plan(spec())
     runs = [Run.create(made, torch.device("cpu"), tmp_path) for _ in range(12)]
     assert sorted(runs, key=lambda run: run.directory) == runs
     newest = Run.newest("small", "running", root=tmp_path)
@@ -347,7 +347,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epoch_before(tmp_pa
 
 
 def test_measures_that_are_no_numbers_are_null_in_json(tmp_path: Path) -> None:
-    made = plan(spec())
+    made = make_plan(spec())
     run = Run.create(made, torch.device("cpu"), tmp_path)
     run.write_metrics([{"epoch": 0, "validation_loss": math.nan}])
     run.summarize(test={"loss": math.inf})
@@ -442,7 +442,7 @@ def test_a_state_of_another_spec_is_refused(run: Run) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no state", b"PK\x03\x04"])
 def test_a_damaged_state_is_refused(content: bytes, tmp_path: Path) -> None:
-    run = Run.create(plan(spec()), torch.device("cpu"), tmp_path)
+    run = Run.create(make_plan(spec()), torch.device("cpu"), tmp_path)
     (run.directory / "states").mkdir()
     (run.directory / "states" / "last.pt").write_bytes(content)
     with pytest.raises(netspec.NetspecError, match=r"last\.pt: error\[run\]"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netspec.eject.diagram import mermaid
-from netspec.eject.python import python
-from netspec.eject.record import json
+from netspec.emit.diagram import mermaid
+from netspec.emit.python import python
+from netspec.emit.record import json
 from netspec.planning import Plan
 from netspec.spec.writing import resolved, to_yaml
 

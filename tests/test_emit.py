@@ -19,13 +19,13 @@ import torch
 import torchvision
 from torch import nn
 
-from netspec import compiler, eject
+from netspec import compiler, emit
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.structure import Container
 from netspec.diagnostics import Code, SpecError
-from netspec.eject import definitions, torchvision_ops
-from netspec.eject.calls import arguments
-from netspec.planning import Plan, plan
+from netspec.emit import definitions, torchvision_ops
+from netspec.emit.calls import arguments
+from netspec.planning import Plan, make_plan
 from netspec.planning.plans import Node
 from netspec.shapes import Tensor, at
 from netspec.spec.loading import load, loads
@@ -164,7 +164,7 @@ assert not set(blocked) & {name for name, each in sys.modules.items() if each is
 
 
 def planned(text: str, name: str = "spec.yaml") -> Plan:
-    return plan(loads(f"netspec: 1\n{dedent(text)}", name))
+    return make_plan(loads(f"netspec: 1\n{dedent(text)}", name))
 
 
 def batch(made: Plan) -> torch.Tensor:
@@ -182,7 +182,7 @@ def check(plans: Mapping[str, Plan], folder: Path, blocked: str = "netspec torch
     files: list[Path] = []
     for name, made in plans.items():
         source = folder / f"{name}.py"
-        source.write_text(eject.python(made), encoding="utf-8")
+        source.write_text(emit.python(made), encoding="utf-8")
         torch.save(batch(made), folder / f"{name}.pt")
         files += [source, folder / f"{name}.pt"]
     run(sys.executable, "-c", RUNNER, blocked, *files)
@@ -240,7 +240,7 @@ def one_thread() -> Iterator[None]:
 
 
 def test_shipped_specs(tmp_path: Path) -> None:
-    check({path.stem: plan(load(path)) for path in SPECS}, tmp_path)
+    check({path.stem: make_plan(load(path)) for path in SPECS}, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
@@ -261,7 +261,7 @@ def test_every_layer(tmp_path: Path) -> None:
                 "input": {"shape": case.input.shape, "dtype": case.input.dtype},
                 "model": [{layer.name: plain(case.args)}],
             }
-            plans[f"{layer.name}_{index}"] = plan(loads(json.dumps(spec)))
+            plans[f"{layer.name}_{index}"] = make_plan(loads(json.dumps(spec)))
     assert {name.rpartition("_")[0] for name in plans} == set(LEAVES)
     check(plans, tmp_path)
 
@@ -276,7 +276,7 @@ def test_a_torchvision_model(tmp_path: Path) -> None:
           - AdaptiveAvgPool2d: {output_size: 1}
     """
     check({"pretrained": planned(text)}, tmp_path, blocked="netspec")
-    source = eject.python(planned(text.replace("null", "DEFAULT")))
+    source = emit.python(planned(text.replace("null", "DEFAULT")))
     assert "needs torch and torchvision." in source
     assert 'pretrained(model="squeezenet1_1", weights="DEFAULT", until="features.3")' in source
 
@@ -292,7 +292,7 @@ def test_positional_arguments_are_the_first_of_torch_s_signature() -> None:
 
 
 def test_repeated_parts_are_written_once() -> None:
-    source = eject.python(planned(NETS["residual"]))
+    source = emit.python(planned(NETS["residual"]))
     assert source.count("def basic_block") == 2
     assert source.count("kernel_size=3") == 3
 
@@ -331,17 +331,17 @@ def test_weights_from_a_file_are_refused() -> None:
             init: {weight: {tensor: {path: w.safetensors, key: w}}}
     """)
     with pytest.raises(SpecError) as caught:
-        eject.python(made)
+        emit.python(made)
     (found,) = caught.value.diagnostics
     assert found.code == Code.EXPORT
     assert found.place.line == 6
     assert found.remedy and "load_state_dict" in found.remedy
-    assert json.loads(eject.json(made))["init"][0]["type"] == "tensor"
+    assert json.loads(emit.json(made))["init"][0]["type"] == "tensor"
 
 
 def test_the_file_shows_itself_when_run(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
-    file.write_text(eject.python(planned(NETS["parallel"])), encoding="utf-8")
+    file.write_text(emit.python(planned(NETS["parallel"])), encoding="utf-8")
     shown = run(sys.executable, file)
     assert shown.startswith("Sequential(")
     assert shown.rstrip().endswith("[2, 3, 2, 2] → [2, 2]")
@@ -350,7 +350,7 @@ def test_the_file_shows_itself_when_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_json(name: str) -> None:
     made = planned(NETS[name])
-    data = json.loads(eject.json(made))
+    data = json.loads(emit.json(made))
     assert data["digest"] == made.digest
     assert (data["parameters"], data["output"]["shape"]) == (made.parameters, dims(made.output))
 
@@ -375,9 +375,9 @@ def dims(tensor: Tensor) -> list[int | str]:
 @pytest.mark.parametrize("text", [*NETS.values(), *(path.read_text() for path in SPECS)])
 def test_yaml_has_the_same_digest(text: str) -> None:
     made = planned(text.replace("netspec: 1", ""))
-    again = plan(loads(eject.yaml(made)))
+    again = make_plan(loads(emit.yaml(made)))
     assert again.digest == made.digest
-    assert eject.json(again) == eject.json(made)
+    assert emit.json(again) == emit.json(made)
 
 
 BOX = re.compile(r'^\s+(n\d+|input|output)(?:\[|\(\[)"([^"]*)"')
@@ -387,7 +387,7 @@ EDGE = re.compile(r'^    (\w+) -->\|"[^"]*"\| (\w+)$')
 @pytest.mark.parametrize("name", NETS)
 def test_mermaid(name: str) -> None:
     made = planned(NETS[name])
-    rows = eject.mermaid(made).splitlines()
+    rows = emit.mermaid(made).splitlines()
     assert rows[0] == "flowchart TD"
     boxes = {found[1] for row in rows if (found := BOX.match(row))}
     edges = [found.groups() for row in rows if (found := EDGE.match(row))]
@@ -406,5 +406,5 @@ def test_mermaid(name: str) -> None:
 
 
 def test_mermaid_labels_are_escaped() -> None:
-    chart = eject.mermaid(planned("input: [1]\nmodel: [StochasticDepth: {p: 0.5, mode: row}]"))
+    chart = emit.mermaid(planned("input: [1]\nmodel: [StochasticDepth: {p: 0.5, mode: row}]"))
     assert '["0: StochasticDepth(p=0.5, mode=#34;row#34;)"]' in chart

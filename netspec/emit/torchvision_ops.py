@@ -1,4 +1,4 @@
-"""Stand-ins for classes of torchvision.ops, for ejected files, which need torch alone.
+"""Stand-ins for classes of torchvision.ops, for emitted files, which need torch alone.
 
 Never imported by netspec: `definitions` copies their text. A test holds them against torchvision.
 """

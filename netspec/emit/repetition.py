@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from netspec.eject.calls import key
+from netspec.emit.calls import key
 from netspec.planning import Node, Plan
 from netspec.spec.schema import SIBLINGS
 

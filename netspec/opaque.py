@@ -9,10 +9,11 @@ from urllib.error import URLError
 import torch
 from torch import nn
 
+from netspec.catalogue.layers import LAYERS
 from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
 from netspec.planning import Node, Plan
 from netspec.shapes import at, show
-from netspec.spec.document import Path_
+from netspec.spec.document import Route
 from netspec.spec.model import Expect, Spec
 
 
@@ -54,9 +55,9 @@ def check(plan: Plan, model: nn.Module) -> None:
         expects = [node.entry.expect] if node.entry and node.entry.expect else []
         if not node.name and plan.spec.expect:
             expects.append(plan.spec.expect)
-        if node.provisional:
+        if LAYERS[node.type].opaque:
             _check_shape(plan, node, module)
-        if node.unknown:
+        if node.opaque:
             for expect in expects:
                 _check_count(plan, expect, module)
 
@@ -89,5 +90,5 @@ def _check_count(plan: Plan, expect: Expect, module: nn.Module) -> None:
         raise _error(plan.spec, (*expect.path, "parameters"), Code.EXPECT, message)
 
 
-def _error(spec: Spec, path: Path_, code: Code, message: str) -> SpecError:
+def _error(spec: Spec, path: Route, code: Code, message: str) -> SpecError:
     return SpecError([Diagnostic(code, message, spec.document.place(path))])

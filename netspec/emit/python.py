@@ -10,10 +10,10 @@ from typing import Any
 
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.diagnostics import Code, Diagnostic, SpecError
-from netspec.eject import definitions
-from netspec.eject.calls import arguments, definition, module, reference
-from netspec.eject.layout import INDENT, WIDTH, Brackets, Expression, call, lines, literal
-from netspec.eject.repetition import Repeated, repeated
+from netspec.emit import definitions
+from netspec.emit.calls import arguments, definition, module, reference
+from netspec.emit.layout import INDENT, WIDTH, Brackets, Expression, call, lines, literal
+from netspec.emit.repetition import Repeated, repeated
 from netspec.planning import Plan
 from netspec.shapes import at
 from netspec.spec.model import Named
@@ -67,7 +67,7 @@ def _docstring(plan: Plan, packages: list[str]) -> str:
     facts = [
         f"input:      {plan.input}{least}",
         f"output:     {plan.output}",
-        f"parameters: {plan.parameters:,}{'+?' * plan.root.unknown}",
+        f"parameters: {plan.parameters:,}{'+?' * plan.root.opaque}",
         f"digest:     {plan.digest}",
     ]
     if steps := _preprocessing(plan):

@@ -1,4 +1,4 @@
-"""What an ejected file defines and imports itself: found by name, copied as text, never run."""
+"""What an emitted file defines and imports itself: found by name, copied as text, never run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from netspec.eject.layout import INDENT, WIDTH
+from netspec.emit.layout import INDENT, WIDTH
 
-COPIED = ("modules.py", "eject/torchvision_ops.py")
+COPIED = ("modules.py", "emit/torchvision_ops.py")
 IMPORTS = """
 import torch
 import torchvision
@@ -124,7 +124,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 def _text(source: str, node: ast.ClassDef | ast.FunctionDef) -> str:
     """The definition as it stands, without the comments for type checkers, and no wider than an
-    ejected file."""
+    emitted file."""
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     rows = source.splitlines()
     starts = {each.lineno for each in ast.walk(node) if isinstance(each, ast.stmt)}

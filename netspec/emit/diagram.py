@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.structure import SEQUENTIAL, Container
-from netspec.eject.calls import arguments, leaf
-from netspec.eject.layout import INDENT, call, flat
+from netspec.emit.calls import arguments, leaf
+from netspec.emit.layout import INDENT, call, flat
 from netspec.planning import Node, Plan
 from netspec.shapes import Tensor
 

@@ -9,7 +9,7 @@ from netspec.catalogue.component import Component
 from netspec.catalogue.layers import LAYERS, Layer
 from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import ClassOf
-from netspec.eject.layout import Brackets, Expression, call, literal
+from netspec.emit.layout import Brackets, Expression, call, literal
 from netspec.planning import Node
 
 Args = Mapping[str, Any]

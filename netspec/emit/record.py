@@ -29,7 +29,7 @@ def json(plan: Plan) -> str:
         "least": dict(plan.least),
         "parameters": plan.parameters,
         "macs": _dim(plan.root.macs),
-        "provisional": plan.root.unknown,
+        "provisional": plan.root.opaque,
         "layers": [_node(child) for child in plan.root.children],
         "init": [
             {"parameter": each.key, **_named(each.initializer)} for each in plan.initialization
@@ -53,7 +53,7 @@ def _node(node: Node) -> Plain:
         "weights": {name: list(shape) for name, shape in node.weights.items()},
         "parameters": node.parameters,
         "macs": _dim(node.macs),
-        "provisional": node.unknown,
+        "provisional": node.opaque,
     }
     return data | {"layers": [_node(child) for child in node.children]}
 

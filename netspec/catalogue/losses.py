@@ -26,16 +26,23 @@ REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
     `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor.
-    `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1."""
+    `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1.
+    `binary`: each output says yes or no of its own; its sigmoid is the probability."""
 
     wants: Literal["classes", "same"]
     tensors: tuple[str, ...] = ()
     vector: bool = False
     probabilities: bool = False
+    binary: bool = False
 
     def __post_init__(self) -> None:
         if not self.target:
             object.__setattr__(self, "target", f"torch.nn:{self.name}")
+
+    @property
+    def task(self) -> Literal["classes", "binary", "values"]:
+        """What a network trained with it tells of a sample."""
+        return "classes" if self.wants == "classes" else "binary" if self.binary else "values"
 
 
 WEIGHTS = optional(ListOf(NONNEGATIVE, 1))
@@ -73,6 +80,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="BCEWithLogitsLoss",
             wants="same",
+            binary=True,
             tensors=("weight", "pos_weight"),
             params=(
                 Param("weight", WEIGHTS, None),
@@ -85,6 +93,7 @@ LOSSES: dict[str, Loss] = {
             target="netspec.modules:BCELoss",
             wants="same",
             probabilities=True,
+            binary=True,
             tensors=("weight",),
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),
@@ -103,6 +112,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiLabelSoftMarginLoss",
             wants="same",
+            binary=True,
             tensors=("weight",),
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),

@@ -144,9 +144,7 @@ def _task(plan: Plan) -> Task:
     if train is None:
         by_activation: dict[str, Task] = {"softmax": "classes", "sigmoid": "binary"}
         return by_activation.get(plan.spec.onnx.output, "values")
-    if LOSSES[train.loss.type].wants == "classes":
-        return "classes"
-    return "binary" if train.loss.type.startswith("BCE") else "values"
+    return LOSSES[train.loss.type].task
 
 
 def _activation(plan: Plan) -> Activation:

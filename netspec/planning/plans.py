@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
+from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.sources import Images, Target
 from netspec.catalogue.transforms import Image
 from netspec.diagnostics import Diagnostic
@@ -62,6 +63,14 @@ class Node:
     def memory(self) -> Dim:
         """Bytes of its output for one sample."""
         return numel(self.output.shape) * BYTES[self.output.dtype]
+
+    @property
+    def last(self) -> Node | None:
+        """The layer that makes the output's values; None where they are the input's."""
+        layer = LAYERS[self.type]
+        if isinstance(layer, Container) and layer.bare:
+            return next((last for child in reversed(self.children) if (last := child.last)), None)
+        return None if layer.values == "as input" else self
 
     def walk(self) -> Iterator[Node]:
         """It and all below it, in order of execution."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
-from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.metrics import METRICS
 from netspec.catalogue.optimizers import OPTIMIZERS, SPARSE
@@ -129,21 +128,13 @@ def check_target(named: Named, output: Tensor, target: Target) -> None:
 
 
 def _check_values(loss: Loss, root: Node) -> None:
-    last = _last(root)
+    last = root.last
     if loss.probabilities and (last is None or LAYERS[last.type].values != "unit"):
         raise Refusal(
             f"it takes outputs between 0 and 1, and {last.type if last else 'the input'} gives "
             "any number",
             "use BCEWithLogitsLoss, or end with Sigmoid",
         )
-
-
-def _last(node: Node) -> Node | None:
-    """The layer that makes the output's values; None where they are the input's."""
-    layer = LAYERS[node.type]
-    if isinstance(layer, Container) and layer.bare:
-        return next((last for child in reversed(node.children) if (last := _last(child))), None)
-    return None if layer.values == "as input" else node
 
 
 def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:

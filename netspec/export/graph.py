@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
-from types import MethodType
 from typing import Any
 
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from netspec.catalogue.transforms import AtLeast
 from netspec.data.preprocessing import Preprocessing
 from netspec.data.sources import vocabulary
 from netspec.diagnostics import Code, SpecError
+from netspec.export.rewriting import rewritten
 from netspec.planning import Plan
 from netspec.shapes import Dim, Expr, Shape, at, name
 
@@ -95,7 +94,7 @@ def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
         if isinstance(dim, Expr):
             names[axis] = str(dim) if str(dim).isidentifier() else torch.export.Dim.DYNAMIC
     try:
-        with _quiet(), _rewritten(module):
+        with _quiet(), rewritten(module):
             program = torch.onnx.export(
                 module,
                 (example(plan, batch=2, larger=16),),
@@ -118,43 +117,6 @@ def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
         ) from None
     assert program is not None
     return _bare(program.model_proto)
-
-
-def _max_pool1d(pool: nn.MaxPool1d, x: Tensor) -> Tensor:
-    def across(size: Any) -> tuple[int, int]:
-        return 1, size if isinstance(size, int) else size[0]
-
-    kernel, stride, dilation = map(across, (pool.kernel_size, pool.stride, pool.dilation))
-    padding = (0, across(pool.padding)[1])
-    image = x.unsqueeze(2)
-    return functional.max_pool2d(image, kernel, stride, padding, dilation, pool.ceil_mode).squeeze(
-        2
-    )
-
-
-def _rrelu(layer: nn.RReLU, x: Tensor) -> Tensor:
-    return functional.leaky_relu(x, (layer.lower + layer.upper) / 2)
-
-
-# What the exporter can't do (it fixes the length in MaxPool1d, and has no RReLU) → the same, in
-# evaluation mode, by what it can.
-REWRITTEN: dict[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
-    nn.MaxPool1d: _max_pool1d,
-    nn.RReLU: _rrelu,
-}
-
-
-@contextmanager
-def _rewritten(module: nn.Module) -> Iterator[None]:
-    """While it lasts, `module`'s layers compute as REWRITTEN says."""
-    found = [each for each in module.modules() if type(each) in REWRITTEN]
-    for each in found:
-        each.forward = MethodType(REWRITTEN[type(each)], each)
-    try:
-        yield
-    finally:
-        for each in found:
-            del each.forward
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
-from netspec.catalogue.layers.layer import Call, Layer, Weights, channels
+from netspec.catalogue.layers.layer import Activation, Call, Layer, Weights, channels
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -25,6 +25,10 @@ SOFTMAX_DIM = Param("dim", INTEGER, doc="the batch is 0")
 def _softmax(call: Call) -> Shape:
     call.axis("dim")
     return call.shape
+
+
+def _over_classes(call: Call) -> Activation:
+    return "softmax" if call.axis("dim") == 0 else "none"
 
 
 def _slope(param: str) -> Callable[[Call], Shape]:
@@ -80,12 +84,18 @@ ACTIVATIONS = [
     Layer(name="Hardswish", params=(INPLACE,)),
     Layer(name="Hardsigmoid", params=(INPLACE,), values="unit"),
     Layer(name="Softplus", params=(Param("beta", NUMBER, 1.0), Param("threshold", NUMBER, 20.0))),
-    Layer(name="Sigmoid", values="unit"),
+    Layer(name="Sigmoid", values="unit", activation=lambda _: "sigmoid"),
     Layer(name="LogSigmoid"),
     Layer(name="Tanh"),
     Layer(name="Softsign"),
     Layer(name="Tanhshrink"),
-    Layer(name="Softmax", params=(SOFTMAX_DIM,), output=_softmax, values="unit"),
+    Layer(
+        name="Softmax",
+        params=(SOFTMAX_DIM,),
+        output=_softmax,
+        values="unit",
+        activation=_over_classes,
+    ),
     Layer(name="LogSoftmax", params=(SOFTMAX_DIM,), output=_softmax),
 ]
 
@@ -128,6 +138,7 @@ MORE_ACTIVATIONS = [
         name="RReLU",
         params=(Param("lower", NUMBER, 1 / 8), Param("upper", NUMBER, 1 / 3), INPLACE),
         output=_ordered("lower", "upper", equal=True),
+        exported_as="netspec.export.rewriting:rrelu",
         doc="random slopes in training, their mean in evaluation",
     ),
     Layer(
@@ -136,8 +147,14 @@ MORE_ACTIVATIONS = [
         output=_glu,
         doc="halves `dim` (Dauphin et al., 2016, arXiv:1612.08083)",
     ),
-    Layer(name="Softmin", params=(SOFTMAX_DIM,), output=_softmax, values="unit"),
-    Layer(name="Softmax2d", layouts=("C, H, W",), values="unit"),
+    Layer(
+        name="Softmin",
+        params=(SOFTMAX_DIM,),
+        output=_softmax,
+        values="unit",
+        activation=_over_classes,
+    ),
+    Layer(name="Softmax2d", layouts=("C, H, W",), values="unit", activation=lambda _: "softmax"),
 ]
 
 P = Param("p", PROBABILITY, 0.5, "probability of an element to be zeroed")

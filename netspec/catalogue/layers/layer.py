@@ -11,6 +11,7 @@ from netspec.catalogue.types import Type, spread
 from netspec.shapes import AtLeast, Dim, Shape, Tensor, numel, show
 
 Weights = dict[str, tuple[int, ...]]
+Activation = Literal["none", "softmax", "sigmoid"]
 
 
 @dataclass
@@ -87,6 +88,10 @@ def _zero(_: Call) -> Dim:
     return 0
 
 
+def _no_activation(_: Call) -> Activation:
+    return "none"
+
+
 def _fine(_: Call) -> None:
     """Most layers can be exported, whatever their parameters are."""
 
@@ -103,10 +108,13 @@ class Layer(Component):
     weights: the learned parameters' names and shapes, as in the module's own `state_dict`.
     macs: multiplications in convolutions, linear layers, attention and recurrences.
     exportable: refuses what torch's exporter or onnxruntime cannot do of it.
+    exported_as: the `module:function` that computes it in an exported graph instead of its own
+        `forward`, from the module and its input; empty: torch's exporter can do it as it is.
     withheld: parameters of the torch class that are not offered → the reason.
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
         does not need it; `as input`: it may be the input itself; `kept`: it is needed.
     values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
+    activation: whether that is a softmax over the sample's first dimension, or a sigmoid.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
     """
@@ -119,10 +127,12 @@ class Layer(Component):
     weights: Callable[[Call], Weights] = _none
     macs: Callable[[Call], Dim] = _zero
     exportable: Callable[[Call], None] = _fine
+    exported_as: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
     output_is: Literal["spare", "as input", "kept"] = "kept"
     values: Literal["any", "unit", "as input"] = "any"
+    activation: Callable[[Call], Activation] = _no_activation
     opaque: bool = False
 
     def __post_init__(self) -> None:

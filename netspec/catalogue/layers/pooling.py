@@ -99,6 +99,7 @@ def max_pool(rank: int) -> Layer:
         ),
         settled={"stride": _stride},
         output=output,
+        exported_as="netspec.export.rewriting:max_pool1d" if rank == 1 else "",
         withheld=ONE_TENSOR,
     )
 

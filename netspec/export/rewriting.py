@@ -1,0 +1,52 @@
+"""What torch's exporter can't do, computed, in evaluation mode, by what it can.
+
+Each function stands for the `forward` of the layer whose catalogue entry is `exported_as` it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from netspec import compiler
+from netspec.catalogue.layers import LAYERS
+
+
+@contextmanager
+def rewritten(module: nn.Module) -> Iterator[None]:
+    """While it lasts, `module`'s layers compute as their entries are exported."""
+    known = {
+        compiler.attribute(layer): compiler.resolve(layer.exported_as)
+        for layer in LAYERS.values()
+        if layer.exported_as
+    }
+    found = [each for each in module.modules() if type(each) in known]
+    for each in found:
+        each.forward = MethodType(known[type(each)], each)
+    try:
+        yield
+    finally:
+        for each in found:
+            del each.forward
+
+
+def max_pool1d(pool: nn.MaxPool1d, x: Tensor) -> Tensor:
+    """The exporter would fix the length."""
+
+    def across(size: Any) -> tuple[int, int]:
+        return 1, size if isinstance(size, int) else size[0]
+
+    kernel, stride, dilation = map(across, (pool.kernel_size, pool.stride, pool.dilation))
+    padding = (0, across(pool.padding)[1])
+    image = functional.max_pool2d(x.unsqueeze(2), kernel, stride, padding, dilation, pool.ceil_mode)
+    return image.squeeze(2)
+
+
+def rrelu(layer: nn.RReLU, x: Tensor) -> Tensor:
+    """The exporter has none."""
+    return functional.leaky_relu(x, (layer.lower + layer.upper) / 2)

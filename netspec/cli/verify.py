@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -14,18 +13,19 @@ import click
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 def command(model: Path, as_json: bool, device: str) -> None:
     """Prove a model file: undamaged, and right on its own test inputs."""
+    from netspec.cli.console import say, say_json
     from netspec.runtime import Session
     from netspec.runtime.verification import verify
 
     session = Session(model, device)
     found = verify(session)
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        say_json(found.as_json())
     else:
         verdict = "ok" if found.ok else "FAILED"
-        click.echo(
+        say(
             f"{model}: {verdict}, {found.vectors} test vectors, largest difference "
-            f"{found.difference:.2g} (within {found.tolerance.atol:g} + "
-            f"{found.tolerance.rtol:g} of the value), {found.providers[0]}"
+            f"{found.distance.difference:.2g}, {found.distance.share:.2%} of what is allowed, "
+            f"{found.providers[0]}"
         )
     raise SystemExit(0 if found.ok else 1)

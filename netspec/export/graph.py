@@ -19,6 +19,7 @@ from netspec.data.sources import vocabulary
 from netspec.diagnostics import Code, SpecError
 from netspec.export.rewriting import rewritten
 from netspec.planning import Plan
+from netspec.runtime.vectors import noise
 from netspec.shapes import Dim, Expr, Shape, at, name
 
 
@@ -70,18 +71,22 @@ def input_shape(plan: Plan) -> Shape:
     return (height, width, raw.channels)
 
 
-def example(plan: Plan, batch: int, seed: int = 0, larger: int = 0) -> Tensor:
+def input_dtype(plan: Plan) -> str:
+    return "uint8" if takes_images(plan) else plan.input.dtype
+
+
+def example(plan: Plan, batch: int, seed: int = 1, larger: int = 0) -> Tensor:
     """Seeded noise as the graph takes it; named sizes are `larger` than they need to be."""
-    generator = torch.Generator().manual_seed(seed)
+    shape = example_shape(plan, batch, larger)
+    return torch.from_numpy(noise(shape, input_dtype(plan), seed, vocabulary(plan)))
+
+
+def example_shape(plan: Plan, batch: int, larger: int = 0) -> tuple[int, ...]:
+    """The shape of `example`."""
     shape = input_shape(plan)
     names = sorted(set().union(*(dim.names for dim in shape if isinstance(dim, Expr))))
     values = {each: plan.least.get(each, 32) + larger + offset for offset, each in enumerate(names)}
-    size = (batch, *(at(dim, values) for dim in shape))
-    if takes_images(plan):
-        return torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
-    if plan.input.dtype == "int64":
-        return torch.randint(0, vocabulary(plan), size, generator=generator)
-    return torch.randn(size, generator=generator)
+    return (batch, *(at(dim, values) for dim in shape))
 
 
 def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:

@@ -68,6 +68,14 @@ class Fields:
             raise ValueError(f"'{key}' lies outside 0 to a million")
         return float(value)
 
+    def sizes(self, key: str) -> tuple[int, ...]:
+        """A shape of numbers alone, none of them 0."""
+        found = self.shape(key)
+        sizes = tuple(size for size in found if isinstance(size, int) and size > 0)
+        if len(sizes) != len(found):
+            raise ValueError(f"'{key}' is no list of sizes")
+        return sizes
+
     def shape(self, key: str) -> Shape:
         return tuple(dim(each, key) for each in self.items(key, MAX_DIMENSIONS))
 

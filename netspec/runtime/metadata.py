@@ -7,23 +7,27 @@ InputError. Writing reads back what it wrote, so that no file is exported that c
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from netspec.diagnostics import Code, InputError
 from netspec.runtime import arrays
-from netspec.runtime.fields import MAX_DIMENSIONS, Fields, text
+from netspec.runtime.fields import Fields, text
+from netspec.runtime.vectors import MAX_VALUES, Vector, kept_of
 from netspec.shapes import Expr, Shape
 
 KEY = "netspec"
 MAX_TEXT = 1 << 25
 MAX_NAMES = 1_000_000
 MAX_VECTORS = 64
-MAX_VECTOR_BYTES = 1 << 28  # all vectors together, unpacked
+MAX_VECTOR_BYTES = 1 << 24  # the values that one keeps, unpacked
+MAX_SEED = (1 << 32) - 1
 
 Kind = Literal["images", "tensor"]
 Activation = Literal["none", "softmax", "sigmoid"]
@@ -55,17 +59,10 @@ class Output:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Vector:
-    """A batch for the graph and what it gave when the file was exported."""
-
-    input: Array
-    output: Array
-
-
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """`|found - expected| <= atol + rtol * |expected|`, element by element."""
+    """`|found - expected| <= atol * scale + rtol * |expected|`, element by element; `scale` is a
+    vector's. Of probabilities, it is their logits that are held so."""
 
     rtol: float
     atol: float
@@ -107,9 +104,7 @@ class Metadata:
                     "task": self.output.task,
                     "shape": _plain(self.output.shape),
                 },
-                "vectors": [
-                    {"input": _packed(v.input), "output": _packed(v.output)} for v in self.vectors
-                ],
+                "vectors": [_plain_vector(each) for each in self.vectors],
                 "tolerance": {"rtol": self.tolerance.rtol, "atol": self.tolerance.atol},
             },
             ensure_ascii=False,
@@ -184,19 +179,23 @@ def _metadata(found: object) -> Metadata:
 
 
 def _vectors(found: list[object]) -> Iterator[Vector]:
-    left = MAX_VECTOR_BYTES
     for each in found:
-        pair = []
-        for side in ("input", "output"):
-            packed = Fields(each, "a vector").inner(side)
-            dtype = packed.one_of("dtype", arrays.DTYPES)
-            shape = packed.items("shape", MAX_DIMENSIONS)
-            if not all(type(size) is int and 0 <= size <= MAX_VECTOR_BYTES for size in shape):
-                raise ValueError("a vector's shape is no list of sizes")
-            sizes = cast(list[int], shape)
-            pair.append(arrays.unpack(dtype, sizes, packed.want("data", str, "a text"), left))
-            left -= pair[-1].nbytes
-        yield Vector(*pair)
+        fields = Fields(each, "a vector")
+        taken, given = fields.inner("input"), fields.inner("output")
+        shape, output = taken.sizes("shape"), given.sizes("shape")
+        if not shape or not output or shape[0] != output[0] or math.prod(shape) > MAX_VALUES:
+            raise ValueError("a vector's shapes are none of one batch, or too large")
+        if (seed := taken.whole("seed")) > MAX_SEED:
+            raise ValueError("'seed' lies above 2**32")
+        kept = (output[0], kept_of(output))
+        dtype = given.one_of("dtype", arrays.DTYPES)
+        values = arrays.unpack(dtype, kept, given.want("data", str, "a text"), MAX_VECTOR_BYTES)
+        if not np.isfinite(values).all():
+            raise ValueError("a vector's values are not finite")
+        scale = given.get("scale")
+        if not isinstance(scale, float) or not 0 <= scale < math.inf:
+            raise ValueError("'scale' is no size of a difference")
+        yield Vector(shape, seed, taken.whole("below"), output, values, scale)
 
 
 def _check(input: Input) -> frozenset[str]:
@@ -215,11 +214,15 @@ def _check(input: Input) -> frozenset[str]:
     return frozenset(names)
 
 
-def _packed(array: Array) -> dict[str, object]:
+def _plain_vector(vector: Vector) -> dict[str, object]:
     return {
-        "dtype": array.dtype.name,
-        "shape": list(array.shape),
-        "data": arrays.pack(array),
+        "input": {"shape": vector.shape, "seed": vector.seed, "below": vector.below},
+        "output": {
+            "shape": vector.output,
+            "scale": vector.scale,
+            "dtype": vector.values.dtype.name,
+            "data": arrays.pack(vector.values),
+        },
     }
 
 

@@ -70,7 +70,7 @@ def test_its_metadata_tell_all_that_a_caller_needs(name: str, exported: Export) 
     assert (found.version, found.name, found.digest) == (VERSION, name, made.plan.digest)
     assert found.output.activation == spec.onnx.output
     assert found.output.shape == made.plan.output.shape
-    assert [len(vector.input) for vector in found.vectors] == [1, 3]
+    assert [vector.shape[0] for vector in found.vectors] == [3, 2]
     within = yaml.safe_load(found.spec)
     if name in ("hymenoptera", *UNTRAINED):  # whose data have a place
         assert "root" not in str(within["data"]["source"])

@@ -12,7 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from netspec.runtime import integrity, metadata
-from netspec.runtime.metadata import Input, Metadata, Output, Tolerance, Vector
+from netspec.runtime.metadata import Input, Metadata, Output, Tolerance
+from netspec.runtime.vectors import Vector, noise, probes
 from netspec.shapes import Shape, parse
 
 NAMES = ("blank", "left", "right")
@@ -112,10 +113,39 @@ def values_model(
     return path
 
 
+def lookup_model(path: Path, rows: int) -> Path:
+    """int64 [N, 2], each below `rows` → the rows of a table, [N, 2, 3]."""
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "x"], ["y"])],
+        "lookup",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["batch", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2, 3])],
+        [numpy_helper.from_array(np.ones((rows, 3), np.float32), "table")],
+    )
+    said = account(
+        (2,),
+        classes=None,
+        input=Input("tensor", (2,), "int64"),
+        output=Output("none", "values", (2, 3)),
+    )
+    path.write_bytes(content(graph, said.encode()))
+    return path
+
+
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def vectors(count: int, of: Callable[[np.ndarray], np.ndarray], *shape: int) -> tuple[Vector, ...]:
-    batches = [pixels(*shape, seed=seed) for seed in range(count)]
-    return tuple(Vector(batch, of(batch)) for batch in batches)
+    return tuple(vector(of, shape, seed=seed) for seed in range(1, count + 1))
+
+
+def vector(
+    of: Callable[[np.ndarray], np.ndarray],
+    shape: tuple[int, ...],
+    dtype: str = "uint8",
+    seed: int = 1,
+    below: int = 1,
+) -> Vector:
+    output = of(noise(shape, dtype, seed, below))
+    return Vector(shape, seed, below, output.shape, probes(output), 1.0)

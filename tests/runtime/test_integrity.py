@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
-from netspec.runtime import integrity
+from netspec.diagnostics import InputError
+from netspec.runtime import Session, integrity
 from tests.runtime import models
 
 
@@ -41,3 +44,22 @@ def test_there_must_be_one_placeholder(times: int) -> None:
     assert integrity.find(content) is None
     with pytest.raises(ValueError, match="placeholder"):
         integrity.seal(integrity.seal(open_))
+
+
+def test_no_flipped_bit_is_opened(tmp_path: Path) -> None:
+    path = models.image_model(tmp_path / "m.onnx")
+    whole = path.read_bytes()
+    bits = np.random.default_rng(0).choice(len(whole) * 8, 400, replace=False)
+    opened = []
+    for bit in bits:
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        try:
+            Session(path)
+        except InputError:
+            continue
+        opened.append(int(bit))
+    assert opened == []
+    path.write_bytes(whole)
+    Session(path)

@@ -12,17 +12,15 @@ import numpy as np
 import pytest
 
 from netspec.diagnostics import Code, InputError
-from netspec.runtime.metadata import Input, Metadata, Output, Vector, decode
+from netspec.runtime.metadata import Input, Metadata, Output, decode
+from netspec.runtime.vectors import MAX_VALUES, PROBES, Vector
 from tests.runtime import models
 
 SHAPE = models.sized("4*H", "W", 3)
 
 
 def whole(**changes: Any) -> Metadata:
-    vectors = tuple(
-        Vector(models.pixels(2, 8, 6, 3, seed=n), np.array([[n, np.nan, np.inf]], np.float32))
-        for n in range(2)
-    )
+    vectors = models.vectors(2, models.expected, 2, 8, 6, 3)
     return models.account(SHAPE, **{"vectors": vectors, "least": {"H": 2, "W": 5}, **changes})
 
 
@@ -47,18 +45,26 @@ def test_round_trip() -> None:
     assert found.least == wanted.least
     assert found.tolerance == wanted.tolerance
     for mine, theirs in zip(found.vectors, wanted.vectors, strict=True):
-        for a, b in ((mine.input, theirs.input), (mine.output, theirs.output)):
-            assert a.dtype == b.dtype
-            np.testing.assert_array_equal(a, b)
+        for field in ("shape", "seed", "below", "output", "scale"):
+            assert getattr(mine, field) == getattr(theirs, field)
+        assert mine.values.dtype == theirs.values.dtype
+        np.testing.assert_array_equal(mine.values, theirs.values)
     assert json.loads(text)["input"]["shape"] == ["4*H", "W", 3]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "int64", ">f4", ">i8"])
 def test_vectors_of_every_dtype_and_layout(dtype: str) -> None:
     array = np.arange(12).reshape(3, 4).astype(dtype).T
-    found = decode(whole(vectors=(Vector(array, array[:0]),)).encode()).vectors[0]
-    np.testing.assert_array_equal(found.input, array)
-    assert found.output.shape == (0, 3)
+    vector = Vector((4, 8, 6, 3), 1, 1, array.shape, array, 0.5)
+    found = decode(whole(vectors=(vector,)).encode()).vectors[0]
+    np.testing.assert_array_equal(found.values, array)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 768, 768), (2, 21, 384, 384)])
+def test_the_text_is_short_however_large_inputs_and_outputs_are(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).normal(size=(2, PROBES)).astype(np.float32)
+    vectors = (Vector(shape, 1, 1, shape, values, 1.0),) * 2
+    assert len(whole(vectors=vectors).encode()) < 50_000
 
 
 def test_what_is_new_is_passed_over() -> None:
@@ -75,6 +81,10 @@ def changed(path: str, value: object) -> str:
         at = at[int(key) if isinstance(at, list) else key]
     at[int(last) if isinstance(at, list) else last] = value
     return json.dumps(text)
+
+
+def packed(values: list[float]) -> str:
+    return base64.b64encode(zlib.compress(np.array(values, "<f4").tobytes())).decode()
 
 
 WRONG = [
@@ -128,21 +138,35 @@ WRONG = [
     ("vectors", [[]]),
     ("vectors", [{}] * 65),
     ("vectors.0.input", None),
-    ("vectors.0.input.dtype", "object"),
-    ("vectors.0.input.dtype", "O"),
-    ("vectors.0.input.shape", [2, 8, 6]),
+    ("vectors.0.input.shape", []),
+    ("vectors.0.input.shape", [3, 8, 6, 3]),
+    ("vectors.0.input.shape", ["N", 8, 6, 3]),
     ("vectors.0.input.shape", [-2, -8, 6, 3]),
     ("vectors.0.input.shape", [2.0, 8, 6, 3]),
-    ("vectors.0.input.shape", [1 << 20, 1 << 20]),
+    ("vectors.0.input.shape", [2, 0]),
+    ("vectors.0.input.shape", [2, MAX_VALUES]),
     ("vectors.0.input.shape", [1 << 60]),
     ("vectors.0.input.shape", [1] * 17),
-    ("vectors.0.input.data", "!!"),
-    ("vectors.0.input.data", "é"),
-    ("vectors.0.input.data", base64.b64encode(b"no zlib").decode()),
-    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(300))).decode()),
-    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(288))[:-4]).decode()),
-    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(288)) + b"x").decode()),
-    ("vectors.0.input.data", base64.b64encode(zlib.compress(bytes(1 << 26))).decode()),
+    ("vectors.0.input.seed", -1),
+    ("vectors.0.input.seed", 1 << 32),
+    ("vectors.0.input.below", 0),
+    ("vectors.0.output", None),
+    ("vectors.0.output.dtype", "object"),
+    ("vectors.0.output.dtype", "O"),
+    ("vectors.0.output.shape", [2, 4]),
+    ("vectors.0.output.shape", []),
+    ("vectors.0.output.scale", -1.0),
+    ("vectors.0.output.scale", "1"),
+    ("vectors.0.output.scale", True),
+    ("vectors.0.output.data", "!!"),
+    ("vectors.0.output.data", "é"),
+    ("vectors.0.output.data", base64.b64encode(b"no zlib").decode()),
+    ("vectors.0.output.data", base64.b64encode(zlib.compress(bytes(25))).decode()),
+    ("vectors.0.output.data", base64.b64encode(zlib.compress(bytes(24))[:-4]).decode()),
+    ("vectors.0.output.data", base64.b64encode(zlib.compress(bytes(24)) + b"x").decode()),
+    ("vectors.0.output.data", base64.b64encode(zlib.compress(bytes(1 << 26))).decode()),
+    ("vectors.0.output.data", packed([1, 2, 3, 4, 5, np.nan])),
+    ("vectors.0.output.data", packed([1, 2, 3, 4, 5, -np.inf])),
 ]
 
 
@@ -179,10 +203,12 @@ def test_every_key_is_needed() -> None:
     assert dropped > 25
 
 
-def test_vectors_share_one_budget() -> None:
-    big = base64.b64encode(zlib.compress(bytes(1 << 27), 9)).decode()
-    packed = {"dtype": "uint8", "shape": [1 << 27], "data": big}
-    assert "too large" in refused(changed("vectors", [{"input": packed, "output": packed}] * 2))
+def test_the_values_of_a_vector_are_bounded() -> None:
+    shape = [1 << 15, PROBES]
+    data = base64.b64encode(zlib.compress(bytes(1 << 25), 9)).decode()
+    given = {"dtype": "uint8", "shape": shape, "scale": 1.0, "data": data}
+    vector = {"input": {"shape": shape, "seed": 1, "below": 1}, "output": given}
+    assert "too large" in refused(changed("vectors", [vector]))
 
 
 def test_encode_refuses_what_decode_would() -> None:

@@ -35,6 +35,8 @@ def test_what_may_be_exported_is_exported(layer: Layer, exports: int, tmp_path: 
         try:
             writing.write(each, compiler.build(each), tmp_path / "a.onnx")
         except SpecError as error:
+            if "output is not finite" in str(error):  # a root of a negative number, in torch too
+                continue
             error.add_note(each.spec.document.source.text)
             raise
 

@@ -9,7 +9,6 @@ Files are untrusted: whatever is wrong with one is an InputError, never a traceb
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from netspec import files
 from netspec.diagnostics import Code, InputError, NetspecError
 
 Pixels = npt.NDArray[np.uint8]
@@ -57,15 +57,7 @@ def load(path: str | os.PathLike[str], channels: int) -> Pixels:
     """
     file = os.fspath(path)
     with _reading(file):
-        found = Path(file).stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise _wrong(file, "this is no file", "give an image file")
-        if found.st_size > MAX_BYTES:
-            raise _wrong(
-                file,
-                f"the file has {found.st_size} bytes; an image has at most {MAX_BYTES}",
-                "save it smaller or compressed",
-            )
+        files.size(Path(file), MAX_BYTES, Code.INPUT)
         with Path(file).open("rb") as stream, Image.open(stream, formats=FORMATS) as image:
             return _pixels(image, channels, file)
 
@@ -151,8 +143,6 @@ def _reading(file: str) -> Iterator[None]:
             yield
     except NetspecError:
         raise
-    except FileNotFoundError:
-        raise _wrong(file, "there is no such file", "check the path") from None
     except Image.DecompressionBombError:
         raise _wrong(file, *_TOO_LARGE) from None
     except UnidentifiedImageError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from netspec.diagnostics import NetspecError
 
 
 @click.command()
@@ -15,16 +18,28 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 def command(model: Path, inputs: tuple[str, ...], top: int, as_json: bool, device: str) -> None:
-    """Predict image files, folders of them, or .npy arrays."""
+    """Predict image files, folders of them, or .npy arrays.
+
+    An input that is wrong is reported, the others are answered, and the status is 1.
+    """
+    from netspec.cli.console import report, say, say_json
     from netspec.runtime import Session
-    from netspec.runtime.prediction import gather, predictions
+    from netspec.runtime.prediction import predictions
+
+    refused = 0
+
+    def refuse(error: NetspecError) -> None:
+        nonlocal refused
+        refused += 1
+        report(error.diagnostics)
 
     session = Session(model, device)
-    for each in predictions(session, gather(session, inputs), top):
+    for each in predictions(session, inputs, top, refuse):
         if as_json:
-            click.echo(json.dumps(each.as_json(), ensure_ascii=False))
+            say_json(each.as_json())
         elif each.top is not None:
             shown = "  ".join(f"{name} {probability:.2%}" for name, probability in each.top)
-            click.echo(f"{each.label}  {shown}")
+            say(f"{each.label}  {shown}")
         else:
-            click.echo(f"{each.label}  {each.as_json()['values']}")
+            say(f"{each.label}  {each.as_json()['values']}")
+    raise SystemExit(1 if refused else 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import stat
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netspec import files
 from netspec.diagnostics import Code, InputError, NetspecError
 from netspec.runtime.fields import MAX_DIMENSIONS
 
@@ -55,8 +55,7 @@ def read(path: Path) -> Array:
     Raises InputError for whatever else the file is: a pickle, an archive, cut off, not numbers.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _wrong(path, "this is no file", "give a file written by numpy.save")
+        files.size(path, code=Code.INPUT)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's, about headers written by Python 2
             # Not numpy.load, which looks for archives and pickles too; an array of objects has no

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,29 +37,21 @@ class Prediction:
         return {"input": self.label, "values": _finite(np.asarray(self.values).tolist())}
 
 
-def gather(
-    session: Session, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-) -> Iterator[samples.Sample]:
-    """(label, array) of every sample in these files and folders, files read as they come.
-
-    Raises InputError: at once for a path that is missing, later for a file that is wrong.
-    """
-    return samples.read(session.metadata, paths)
-
-
 def predictions(
-    session: Session, inputs: Iterable[samples.Sample], top: int = 5
+    session: Session,
+    inputs: samples.Inputs,
+    top: int = 5,
+    refuse: samples.Refuse = samples.stop,
 ) -> Iterator[Prediction]:
-    """A prediction for each (label, array), in order, with the `top` likeliest classes."""
-    labels: list[str] = []
+    """A prediction for each sample, in order, with the `top` likeliest classes; files are read as
+    they come.
 
-    def unlabelled() -> Iterator[Array]:
-        for label, sample in inputs:
-            labels.append(label)
-            yield sample
-
-    for index, output in enumerate(session.outputs(unlabelled())):
-        yield interpret(session.metadata, labels[index], output, top)
+    `refuse` gets an InputError about each sample that has none, at once for paths that are missing;
+    where it returns, the others follow.
+    """
+    found = samples.read(session.metadata, inputs, refuse)
+    outputs = session.outputs(found, refuse)
+    return (interpret(session.metadata, label, output, top) for label, output in outputs)
 
 
 def interpret(metadata: Metadata, label: str, output: Array, top: int = 5) -> Prediction:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +21,22 @@ Array = npt.NDArray[Any]
 One = Array | str | os.PathLike[str] | images.Picture
 Inputs = One | Sequence[One]
 Sample = tuple[str, Array]  # what to call it, and its values without the batch
+Refuse = Callable[[NetspecError], None]  # what to do about a wrong one
 
 
-def read(metadata: Metadata, inputs: Inputs) -> Iterator[Sample]:
+def stop(error: NetspecError) -> NoReturn:
+    """One wrong sample ends it all."""
+    raise error
+
+
+def read(metadata: Metadata, inputs: Inputs, refuse: Refuse = stop) -> Iterator[Sample]:
     """The samples that `inputs` holds, in order, each in the shape and dtype of the graph's input.
 
     Paths are looked up at once, so that a missing one is known before the first sample; files are
     read as they come. An array is a sample or a batch of them, an image model's with the channels
     last or first; a `.npy` file likewise; a folder gives an image model its images, another its
-    `.npy` files, sorted. Raises InputError.
+    `.npy` files, sorted. `refuse` gets an InputError about each wrong one; where it returns, the
+    others follow.
     """
     if isinstance(inputs, np.ndarray | str | os.PathLike | images.Picture):
         named: list[tuple[str, One]] = [("input", inputs)]
@@ -38,16 +45,21 @@ def read(metadata: Metadata, inputs: Inputs) -> Iterator[Sample]:
     found: list[tuple[str, One]] = []
     for label, each in named:
         if isinstance(each, str | os.PathLike):
-            found += [(str(path), path) for path in _files(metadata, Path(each))]
+            try:
+                found += [(str(path), path) for path in _files(metadata, Path(each))]
+            except NetspecError as error:
+                refuse(error)
         elif isinstance(each, np.ndarray | images.Picture):
             found.append((label, each))
         else:
-            raise _wrong(
-                label,
-                f"a {type(each).__name__} is no input",
-                "give numpy arrays, paths or Pillow images",
+            refuse(
+                _wrong(
+                    label,
+                    f"a {type(each).__name__} is no input",
+                    "give numpy arrays, paths or Pillow images",
+                )
             )
-    return (sample for label, each in found for sample in _samples(metadata, label, each))
+    return (sample for label, each in found for sample in _samples(metadata, label, each, refuse))
 
 
 def _files(metadata: Metadata, path: Path) -> Iterable[Path]:
@@ -64,7 +76,29 @@ def _files(metadata: Metadata, path: Path) -> Iterable[Path]:
     return found
 
 
-def _samples(metadata: Metadata, label: str, found: One) -> Iterator[Sample]:
+def _samples(metadata: Metadata, label: str, found: One, refuse: Refuse) -> Iterator[Sample]:
+    try:
+        batch = _batch(metadata, label, found)
+    except NetspecError as error:
+        refuse(error)
+        return
+    for index, sample in enumerate(batch):
+        name = label if len(batch) == 1 else f"{label}[{index}]"
+        if np.isfinite(sample).all():
+            yield name, sample
+        else:
+            refuse(
+                _wrong(
+                    name,
+                    f"{np.count_nonzero(~np.isfinite(sample))} of its {sample.size} values are "
+                    "not finite",
+                    "replace them, as was done with the samples of the training",
+                )
+            )
+
+
+def _batch(metadata: Metadata, label: str, found: One) -> Array:
+    """The samples [N, …] that one input holds."""
     taken = metadata.input
     if isinstance(found, str | os.PathLike):
         path = Path(found)
@@ -87,8 +121,7 @@ def _samples(metadata: Metadata, label: str, found: One) -> Iterator[Sample]:
     )
     if solve(taken.shape, metadata.least, batch.shape[1:]) is None:
         raise _unfit(metadata, label, batch.shape[1:])
-    for index, sample in enumerate(batch):
-        yield (label if len(batch) == 1 else f"{label}[{index}]"), sample
+    return batch
 
 
 def _channels(metadata: Metadata, label: str) -> int:

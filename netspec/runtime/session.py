@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from netspec import files
 from netspec.diagnostics import Code, InputError, NetspecError
 from netspec.runtime import devices, integrity, metadata, samples
 from netspec.runtime.sizes import describe, solve
@@ -95,9 +95,10 @@ class Session:
 
         `inputs` is one of these or a sequence of them: an array, one sample or a batch (pixels
         uint8, channels last or first); a path of an image, a `.npy` file or a folder; a Pillow
-        image. Samples of equal size run together, BATCH at most. Raises InputError.
+        image. Samples of equal size run together, BATCH at most. Raises InputError, also where a
+        value of an input or of its output is not finite.
         """
-        found = list(self.outputs(sample for _, sample in samples.read(self.metadata, inputs)))
+        found = [output for _, output in self.outputs(samples.read(self.metadata, inputs))]
         if not found:
             raise InputError.of(Code.INPUT, "there is nothing to predict", remedy="give a sample")
         shapes = {each.shape for each in found}
@@ -109,46 +110,64 @@ class Session:
             )
         return np.stack(found)
 
-    def outputs(self, samples: Iterable[Array]) -> Iterator[Array]:
-        """The output of each sample, in order; no more samples are held than a batch takes."""
-        waiting: list[Array] = []
+    def outputs(
+        self, found: Iterable[samples.Sample], refuse: samples.Refuse = samples.stop
+    ) -> Iterator[samples.Sample]:
+        """The output of each sample, in order, under its label; no more samples are held than a
+        batch takes. `refuse` gets an InputError about each without one: what onnxruntime can't run,
+        and outputs that are not finite."""
+        waiting: list[samples.Sample] = []
         held = 0
-        for sample in samples:
+        for label, sample in found:
             if waiting and (len(waiting) == BATCH or held + sample.nbytes > BATCH_BYTES):
-                yield from self._together(waiting)
+                yield from self._together(waiting, refuse)
                 waiting, held = [], 0
-            waiting.append(sample)
+            waiting.append((label, sample))
             held += sample.nbytes
-        yield from self._together(waiting)
+        yield from self._together(waiting, refuse)
 
-    def _together(self, waiting: list[Array]) -> list[Array]:
+    def _together(
+        self, waiting: list[samples.Sample], refuse: samples.Refuse
+    ) -> Iterator[samples.Sample]:
         groups: dict[tuple[int, ...], list[int]] = {}
-        for index, sample in enumerate(waiting):
+        for index, (_, sample) in enumerate(waiting):
             groups.setdefault(sample.shape, []).append(index)
-        outputs: dict[int, Array] = {}
+        outputs: dict[int, Array | NetspecError] = {}
         for members in groups.values():
-            outputs.update(
-                zip(members, self.run(np.stack([waiting[i] for i in members])), strict=True)
-            )
-        return [outputs[index] for index in range(len(waiting))]
+            outputs.update(self._group(waiting, members))
+        for index, (label, _) in enumerate(waiting):
+            output = outputs[index]
+            if isinstance(output, NetspecError):
+                refuse(output)
+            elif not np.isfinite(output).all():
+                refuse(
+                    _input_error(
+                        label,
+                        f"the model's output for it is not finite ({self.path})",
+                        "compare the values with those of the training; `netspec verify` tells "
+                        "whether the model is right",
+                    )
+                )
+            else:
+                yield label, output
+
+    def _group(
+        self, waiting: list[samples.Sample], members: list[int]
+    ) -> dict[int, Array | NetspecError]:
+        """The outputs of samples of one shape; alone where they can't be run together, so that
+        the wrong one is named."""
+        try:
+            together = self.run(np.stack([waiting[i][1] for i in members]))
+            return dict(zip(members, together, strict=True))
+        except NetspecError as error:
+            if len(members) > 1:
+                return {i: found for i in members for found in self._group(waiting, [i]).values()}
+            label = waiting[members[0]][0]
+            found = error.diagnostics[0]
+            return {members[0]: _input_error(label, found.message, found.remedy)}
 
     def _content(self) -> bytes:
-        try:
-            found = self.path.stat()
-            if not stat.S_ISREG(found.st_mode):
-                raise self._wrong("this is no file", "give a model file, exported/NAME.onnx")
-            if found.st_size > MAX_BYTES:
-                raise self._wrong(
-                    f"the file has {found.st_size} bytes; a model has at most {MAX_BYTES}",
-                    _FOREIGN[1],
-                )
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            raise self._wrong("there is no such file", "check the path") from None
-        except OSError as error:
-            raise self._wrong(
-                f"the file can't be read: {error.strerror}", "check its permissions"
-            ) from None
+        content = files.read(self.path, MAX_BYTES, Code.MODEL)
         seal = integrity.find(content)
         if seal is None:
             raise self._wrong(*_FOREIGN)
@@ -177,6 +196,10 @@ class Session:
 
     def _wrong(self, message: str, remedy: str) -> NetspecError:
         return InputError.of(Code.MODEL, message, file=str(self.path), remedy=remedy)
+
+
+def _input_error(label: str, message: str, remedy: str | None) -> NetspecError:
+    return InputError.of(Code.INPUT, message, file=label, remedy=remedy)
 
 
 _FOREIGN = (

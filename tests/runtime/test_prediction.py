@@ -12,7 +12,7 @@ from PIL import Image
 from netspec.diagnostics import InputError
 from netspec.runtime import Session
 from netspec.runtime.metadata import Output
-from netspec.runtime.prediction import gather, interpret, predictions, sigmoid, softmax
+from netspec.runtime.prediction import interpret, predictions, sigmoid, softmax
 from tests.runtime import models
 
 
@@ -35,7 +35,7 @@ def test_files_to_predictions(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", batch[:2])
     np.save(tmp_path / "row.npy", batch[0])
     inputs = [folder, tmp_path / "rows.npy", str(tmp_path / "row.npy")]
-    found = list(predictions(session, gather(session, inputs), top=2))
+    found = list(predictions(session, inputs, top=2))
     rows = str(tmp_path / "rows.npy")
     assert [each.label for each in found] == [
         *(str(folder / f"{n}.png") for n in range(3)),
@@ -58,10 +58,10 @@ def test_files_to_predictions(tmp_path: Path) -> None:
 def test_missing_paths_are_told_at_once(tmp_path: Path) -> None:
     session = Session(models.image_model(tmp_path / "m.onnx"))
     with pytest.raises(InputError, match="no such file"):
-        gather(session, [tmp_path / "missing.png"])
+        predictions(session, [tmp_path / "missing.png"])
     with pytest.raises(InputError, match="no images"):
         (tmp_path / "empty").mkdir()
-        gather(session, tmp_path / "empty")
+        predictions(session, tmp_path / "empty")
 
 
 def test_classes() -> None:
@@ -108,3 +108,65 @@ def test_extreme_scores() -> None:
         np.testing.assert_array_equal(sigmoid(np.array([-1e4, 0.0, 1e4])), [0, 0.5, 1])
     broken = said([np.nan, np.inf, 0.0], "classes")
     assert json.dumps(broken.as_json(), allow_nan=False)
+
+
+def collected(session: Session, inputs: object) -> tuple[list[str], list[str]]:
+    """The labels that were answered, and those that were refused."""
+    refused: list[str] = []
+    found = predictions(
+        session,
+        inputs,  # type: ignore[arg-type]
+        refuse=lambda error: refused.extend(each.place.file for each in error.diagnostics),
+    )
+    return [each.label for each in found], refused
+
+
+def test_a_wrong_input_leaves_the_others_their_answers(tmp_path: Path) -> None:
+    session = Session(models.image_model(tmp_path / "m.onnx"))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for index in range(150):  # more than two batches
+        Image.fromarray(models.pixels(4, 5, 3, seed=index)).save(folder / f"{index:03}.png")
+    whole = (folder / "070.png").read_bytes()
+    (folder / "070.png").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(models.pixels(9, 9, 3)).save(folder / "100.png")  # of another size
+    answered, refused = collected(session, [tmp_path / "missing.png", folder, np.zeros((4, 5, 3))])
+    assert refused == [
+        str(tmp_path / "missing.png"),
+        str(folder / "070.png"),
+        str(folder / "100.png"),
+        "input[2]",
+    ]
+    assert answered == [
+        str(folder / f"{index:03}.png") for index in range(150) if index not in (70, 100)
+    ]
+    with pytest.raises(InputError, match=r"070\.png: error\[input\]: the image is damaged"):
+        session.predict(folder)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_input_that_is_not_finite_is_refused_by_name(value: float, tmp_path: Path) -> None:
+    session = Session(models.values_model(tmp_path / "m.onnx"))
+    rows = np.ones((3, 3), np.float32)
+    rows[1, 2] = value
+    assert collected(session, rows) == (["input[0]", "input[2]"], ["input[1]"])
+    with pytest.raises(InputError, match=r"input\[1\]: .*1 of its 3 values are not finite"):
+        session.predict(rows)
+
+
+def test_an_output_that_is_not_finite_is_refused_by_name(tmp_path: Path) -> None:
+    session = Session(models.values_model(tmp_path / "m.onnx", "Sqrt"))
+    rows = np.ones((3, 3), np.float32)
+    rows[1, 2] = -1
+    assert collected(session, rows) == (["input[0]", "input[2]"], ["input[1]"])
+    with pytest.raises(InputError, match=r"input\[1\]: .*the model's output for it is not finite"):
+        session.predict(rows)
+
+
+def test_what_onnxruntime_cannot_run_is_refused_alone(tmp_path: Path) -> None:
+    """Token ids beyond the table, among others that it has."""
+    path = models.lookup_model(tmp_path / "m.onnx", rows=5)
+    tokens = np.array([[0, 1], [4, 5], [4, 4]])
+    assert collected(Session(path), tokens) == (["input[0]", "input[2]"], ["input[1]"])
+    with pytest.raises(InputError, match=r"input\[1\]: .*onnxruntime can't run the model"):
+        Session(path).predict(tokens)

@@ -332,12 +332,12 @@ def test_no_torch_and_no_onnx(tmp_path: Path) -> None:
     program = """
 import sys
 import netspec
-from netspec.runtime.prediction import gather, predictions
+from netspec.runtime.prediction import predictions
 from netspec.runtime.verification import verify
 
 session = netspec.Session(sys.argv[1])
 assert session.predict(sys.argv[2]).shape == (1, 3)
-(found,) = predictions(session, gather(session, [sys.argv[2]]), 2)
+(found,) = predictions(session, [sys.argv[2]], 2)
 assert len(found.top) == 2
 assert verify(session).ok
 heavy = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"} & sys.modules.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,28 @@ def _block(found: Diagnostic) -> str:
     lines += [f"  note: {message} at {where(place)}" for message, place in found.notes]
     if found.remedy:
         lines.append(f"  help: {found.remedy}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
+
+
+# What a terminal obeys (a tab does no harm), what turns the text around it, and the bytes of a file
+# name that are no text.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(line: str) -> str:
+    """One line that any terminal shows: names may hold anything, and its rest becomes escapes."""
+    return _UNPRINTABLE.sub(_escape, line)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that Python could not decode
+        code -= 0xDC00
+    elif found[0] in "\n\r":
+        return repr(found[0])[1:-1]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def where(place: Place) -> str:

@@ -6,10 +6,12 @@ import gc
 import importlib
 import os
 import sys
+from io import StringIO
 from typing import Any
 
 import click
 
+from netspec.cli import console
 from netspec.diagnostics import Code, Diagnostic, NetspecError, Place, SetupError
 from netspec.version import VERSION
 
@@ -66,15 +68,19 @@ def netspec() -> None:
 
 def main() -> None:
     """The command line's entry: every failure is a diagnostic and an exit status."""
+    console.prepare()
     gc.set_threshold(50_000)  # to start makes many objects and no garbage
     try:
         # click catches its own Exit, and returns the status in it.
         status = netspec.main(prog_name="netspec", standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
+        usage = StringIO()
+        error.show(usage)
+        for line in usage.getvalue().splitlines():
+            console.say(line, err=True)
         status = 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        console.say("interrupted", err=True)
         status = 130
     except NetspecError as error:
         status = _report(error)
@@ -91,9 +97,7 @@ def main() -> None:
 
 
 def _report(error: NetspecError) -> int:
-    from netspec import reporting
-
-    click.echo(reporting.text(error.diagnostics), err=True)
+    console.report(error.diagnostics)
     return error.exit_status
 
 

@@ -35,8 +35,9 @@ def command(spec: Path | None, form: str | None, settings: dict[str, str]) -> No
         show(made)
         return
     from netspec import emit
+    from netspec.cli.console import write
 
-    click.echo(emit.FORMATS[form](made), nl=False)
+    write(emit.FORMATS[form](made))
 
 
 def show(made: Plan) -> None:

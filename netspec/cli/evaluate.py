@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ def command(
     target: Path, part: PartName | None, spec: Path | None, as_json: bool, device: str | None
 ) -> None:
     """Measure a run, or an exported model, on a part of the data."""
+    from netspec.cli.console import say, say_json
     from netspec.cli.progress import shown
 
     if target.is_dir():
@@ -38,11 +38,9 @@ def command(
     else:
         used, found = _model(target, part, spec, device)
     if as_json:
-        click.echo(json.dumps({"part": used, **found}))
+        say_json({"part": used, **found})
     else:
-        click.echo(
-            f"{used} part: " + "  ".join(shown(name, value) for name, value in found.items())
-        )
+        say(f"{used} part: " + "  ".join(shown(name, value) for name, value in found.items()))
 
 
 def _run(target: Path, part: PartName | None, device: str | None) -> tuple[PartName, Measures]:

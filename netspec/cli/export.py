@@ -37,6 +37,7 @@ def command(
     if target.is_dir() and settings:
         raise click.UsageError("a run has its own spec: --set goes with a SPEC")
     from netspec import api
+    from netspec.cli.console import say
     from netspec.cli.targets import run_of
     from netspec.spec.loading import load
     from netspec.training.run import Run
@@ -52,6 +53,6 @@ def command(
         source = spec
     made = api.export_onnx(source, path, weights=weights)
     origin = source.directory if isinstance(source, Run) else weights or "as initialised"
-    click.echo(f"{made.path}: {made.bytes:,} bytes, weights {origin}")
+    say(f"{made.path}: {made.bytes:,} bytes, weights {origin}")
     batches = ", ".join(map(str, made.batches))
-    click.echo(f"onnxruntime equals torch within {made.difference:.2g} at batches {batches}")
+    say(f"onnxruntime equals torch within {made.difference:.2g} at batches {batches}")

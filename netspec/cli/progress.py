@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from netspec.cli.console import say
 from netspec.data.dataset import Dataset
 from netspec.training.listening import Listener
 from netspec.training.metrics import Measures
@@ -83,7 +83,7 @@ class Reporter(Listener):
         if self.bar is not None:
             self.bar.console.print(line)
         else:
-            click.echo(line)
+            say(line)
 
 
 def shown(name: str, value: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
 @set_option
 def command(specs: tuple[Path, ...], style: str, strict: bool, settings: dict[str, str]) -> None:
     """Check specs: schema, references and every shape, without torch."""
-    from netspec import reporting
+    from netspec.cli.console import report, say, say_json
     from netspec.diagnostics import errors
 
     results = [(path, *check(path, settings)) for path in specs or (default_spec(),)]
     if style == "json":
-        click.echo(json.dumps({"files": [_row(*each) for each in results]}, indent=2))
+        say_json({"files": [_row(*each) for each in results]}, indent=2)
     else:
         for path, plan, found in results:
             if found:
-                click.echo(reporting.text(found), err=True)
+                report(found)
             if plan is not None and not errors(found):
-                click.echo(f"{path}: ok, {summary(plan)}")
+                say(f"{path}: ok, {summary(plan)}")
     gc.freeze()  # the process ends: a last search for garbage would take a tenth of its time
     failed = any(found if strict else errors(found) for _, _, found in results)
     raise SystemExit(1 if failed else 0)

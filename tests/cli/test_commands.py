@@ -325,6 +325,25 @@ def test_predict_names_classes(netspec: Run) -> None:
         assert said.count("%") == 2
 
 
+def test_predict_answers_the_good_and_names_the_bad(netspec: Run, tmp_path: Path) -> None:
+    example, digits = ROOT / "exported" / "example.onnx", SPECS / "samples" / "digits"
+    whole = (digits / "digit-3.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    np.save(tmp_path / "floats.npy", np.zeros((8, 8)))
+    absent = tmp_path / "absent.png"
+    done = netspec(
+        "predict", example, tmp_path / "cut.png", digits, absent, tmp_path / "floats.npy"
+    )
+    assert done.status == 1
+    assert len(done.out.splitlines()) == 10
+    heads = [line for line in done.err.splitlines() if not line.startswith("  ")]
+    assert [head.split(": error[input]: ")[0] for head in heads] == [
+        str(absent),
+        str(tmp_path / "cut.png"),
+        str(tmp_path / "floats.npy"),
+    ]
+
+
 def test_verify(netspec: Run, project: Path) -> None:
     done = netspec("verify", "again.onnx")
     assert (done.status, done.err) == (0, "")

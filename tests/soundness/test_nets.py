@@ -195,7 +195,11 @@ def test_what_may_be_exported_is_exported(found: Nets, tmp_path: Path) -> None:
         findings = Findings(made.spec.document)
         check_export(made, findings)
         if not findings.sorted():
-            writing.write(made, compiler.build(made), tmp_path / "a.onnx")
+            try:
+                writing.write(made, compiler.build(made), tmp_path / "a.onnx")
+            except SpecError as error:
+                if "output is not finite" not in str(error):  # as torch's is
+                    raise
             tried.append(made)
 
     Nets(found.drawn, found.accepted[::20]).check(law)

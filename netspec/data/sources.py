@@ -152,7 +152,7 @@ def image_folder(request: Request) -> Dataset:
                 "remove the folder, or put images there",
                 "root",
             )
-        parts[name] = Part(ImageFiles(paths, request.channels), torch.tensor(labels))
+        parts[name] = Part(ImageFiles(paths, request.channels, root), torch.tensor(labels))
     return Dataset(parts, Classes(len(classes), tuple(classes)), tuple(classes))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ class Unknown:
 
 
 Target = Classes | Values | Unknown
+Sizes = Mapping[str, int | None]
 
 
 def _images(args: Args) -> Images | None:
@@ -51,12 +52,12 @@ def _images(args: Args) -> Images | None:
 class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
-    `parts`: the parts it brings, None where only the data knows.
+    `parts`: the parts it brings and how many samples each has; None where only the data knows.
     """
 
     sample: Callable[[Args], Images | None] = _images
     labels: Callable[[Args], Target]
-    parts: Callable[[Args], frozenset[str] | None]
+    parts: Callable[[Args], Sizes | None]
 
 
 DIGITS = tuple("0123456789")
@@ -66,17 +67,16 @@ CIFAR10 = (
 
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
 DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
-BOTH = frozenset({"train", "test"})
 
 
-def _downloaded(name: str, size: int, names: tuple[str, ...]) -> Source:
+def _downloaded(name: str, size: int, names: tuple[str, ...], train: int, test: int) -> Source:
     return Source(
         name=name,
         target=f"torchvision.datasets:{name}",
         params=(ROOT, DOWNLOAD),
         sample=lambda args: Images(size, size),
         labels=lambda args: Classes(len(names), names),
-        parts=lambda args: BOTH,
+        parts=lambda args: {"train": train, "test": test},
     )
 
 
@@ -106,10 +106,10 @@ SOURCES: dict[str, Source] = {
             doc="1,797 real 8x8 handwritten digits, in the package; every fifth is the test part",
             sample=lambda args: Images(8, 8),
             labels=lambda args: Classes(10, DIGITS),
-            parts=lambda args: BOTH,
+            parts=lambda args: {"train": 1438, "test": 359},
         ),
-        _downloaded("MNIST", 28, DIGITS),
-        _downloaded("CIFAR10", 32, CIFAR10),
+        _downloaded("MNIST", 28, DIGITS, train=60_000, test=10_000),
+        _downloaded("CIFAR10", 32, CIFAR10, train=50_000, test=10_000),
         Source(
             name="ImageFolder",
             target="netspec.data.sources:image_folder",
@@ -129,7 +129,7 @@ SOURCES: dict[str, Source] = {
                 Param("targets", TEXT, "targets", "name of the array of targets"),
             ),
             labels=lambda args: Unknown(),
-            parts=lambda args: frozenset({"train"}),
+            parts=lambda args: {"train": None},
         ),
         Source(
             name="Synthetic",
@@ -148,7 +148,7 @@ SOURCES: dict[str, Source] = {
                 Param("seed", NATURAL, 0),
             ),
             labels=_synthetic_labels,
-            parts=lambda args: frozenset({"train"}),
+            parts=lambda args: {"train": args["samples"]},
             check=_check_synthetic,
         ),
     )

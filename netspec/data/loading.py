@@ -2,70 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes, Unknown
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
-from netspec.data.sources import SourceError, read, vocabulary
-from netspec.diagnostics import Code, Diagnostic, SpecError
+from netspec.data.sources import read, vocabulary
+from netspec.diagnostics import Code
 from netspec.planning import Plan
+from netspec.planning.pipeline import divide
 from netspec.planning.training import check_target
-from netspec.spec.document import Route
+from netspec.spec.document import Document, Route
 from netspec.spec.model import Split
 
 
 def load(plan: Plan) -> Dataset:
     """The data of a plan. Raises SpecError at the place in the spec that they contradict."""
-    if plan.pipeline is None or plan.spec.data is None:
-        raise _error(plan, (), Code.DATA, "the spec has no `data`", "add data: {source: …}")
-    source = plan.pipeline.source
-    try:
-        dataset = _split(read(plan, plan.pipeline), plan.spec.data.split, plan.spec.seed)
-        _check(plan, dataset)
-    except SourceError as error:
-        path = error.path or source.path
-        if error.param and error.param in source.args:
-            path = (*source.path, error.param)
-        raise _error(plan, path, Code.DATA, error.message, error.remedy) from None
-    except Refusal as refusal:
-        assert plan.spec.train is not None
-        raise _error(
-            plan, plan.spec.train.loss.path, Code.TRAIN, refusal.message, refusal.remedy
-        ) from None
+    document, pipeline = plan.spec.document, plan.pipeline
+    if pipeline is None or plan.spec.data is None:
+        raise document.error(
+            Code.DATA, "the spec has no `data`", (), "add data: {source: …}", key=True
+        )
+    with _refused(document, pipeline.source.path):
+        brought = read(plan, pipeline)
+        for name, part in brought.parts.items():
+            _check_lengths(name, part)
+    with _refused(document, ("data", "split")):
+        dataset = _split(brought, plan.spec.data.split, plan.spec.seed)
+    with _refused(document, pipeline.source.path):
+        for name, part in dataset.parts.items():
+            _check_inputs(name, part, plan)
+            _check_labels(name, part, dataset)
+    if plan.spec.train and not isinstance(dataset.target, Unknown):
+        with _refused(document, plan.spec.train.loss.path, Code.TRAIN):
+            check_target(plan.spec.train.loss, plan.output, dataset.target)
     return dataset
 
 
-def _error(
-    plan: Plan, path: Route, code: Code, message: str, remedy: str | None = None
-) -> SpecError:
-    return SpecError([Diagnostic(code, message, plan.spec.document.place(path), remedy)])
+@contextmanager
+def _refused(document: Document, route: Route, code: Code = Code.DATA) -> Iterator[None]:
+    """A refusal within is a finding about what stands at `route`, at the parameter it names."""
+    try:
+        yield
+    except Refusal as refusal:
+        at = route if refusal.param is None else (*route, refusal.param)
+        raise document.error(code, refusal.message, at, refusal.remedy) from None
 
 
 def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
     """Cut the parts that the source does not bring out of the training part."""
     parts = dict(dataset.parts)
-    cut: tuple[tuple[PartName, float], ...] = (
-        ("test", split.test),
-        ("validation", split.validation),
-    )
-    for name, share in cut:
-        if not share:
+    sizes = divide(split, {name: len(part) for name, part in parts.items()})
+    names: tuple[PartName, ...] = ("test", "validation")
+    for name in names:
+        if name not in sizes or name in dataset.parts:
             continue
-        if name in parts:
-            raise SourceError(
-                f"the source brings its own {name} part, so split.{name} has nothing to do",
-                f"remove split.{name}",
-                path=("data", "split", name),
-            )
-        whole = parts["train"]
-        taken = round(len(whole) * share)
-        if not 0 < taken < len(whole):
-            raise SourceError(
-                f"split.{name} {share:g} of {len(whole)} samples leaves a part empty",
-                "use a larger share, or more data",
-                path=("data", "split", name),
-            )
+        whole, taken = parts["train"], sizes[name]
         order = torch.arange(len(whole))
         if split.shuffle:
             order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
@@ -75,18 +70,11 @@ def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
     return Dataset(parts, dataset.target, dataset.classes)
 
 
-def _check(plan: Plan, dataset: Dataset) -> None:
-    for name, part in dataset.parts.items():
-        if not len(part):
-            raise SourceError(f"the {name} part is empty")
-        if len(part.inputs) != len(part):
-            raise SourceError(
-                f"the {name} part has {len(part.inputs):,} inputs, but {len(part):,} targets"
-            )
-        _check_inputs(name, part, plan)
-        _check_labels(name, part, dataset)
-    if plan.spec.train and not isinstance(dataset.target, Unknown):
-        check_target(plan.spec.train.loss, plan.output, dataset.target)
+def _check_lengths(name: PartName, part: Part) -> None:
+    if len(part.inputs) != len(part):
+        raise Refusal(f"the {name} part has {len(part.inputs):,} inputs, but {len(part):,} targets")
+    if not len(part):
+        raise Refusal(f"the {name} part is empty")
 
 
 def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
@@ -95,14 +83,14 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
         return
     raw = plan.pipeline.raw if plan.pipeline else None
     if raw and tuple(inputs.shape[1:]) != (raw.channels, raw.height, raw.width):
-        raise SourceError(
+        raise Refusal(
             f"the {name} part's images are {list(inputs.shape[1:])}, not {raw}",
             "are its files whole?",
         )
     if inputs.dtype == torch.int64:
         low, high = int(inputs.min()), int(inputs.max())
         if low < 0 or high >= vocabulary(plan):
-            raise SourceError(
+            raise Refusal(
                 f"the {name} part has token ids from {low} to {high}, "
                 f"but Embedding knows 0 to {vocabulary(plan) - 1}"
             )
@@ -111,11 +99,11 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
 def _check_labels(name: PartName, part: Part, dataset: Dataset) -> None:
     if part.targets.is_floating_point():
         if not part.targets.isfinite().all():
-            raise SourceError(f"the {name} part has targets that are not finite numbers")
+            raise Refusal(f"the {name} part has targets that are not finite numbers")
     elif isinstance(dataset.target, Classes):
         low, high = int(part.targets.min()), int(part.targets.max())
         if low < 0 or (dataset.target.count is not None and high >= dataset.target.count):
-            raise SourceError(
+            raise Refusal(
                 f"the {name} part has labels from {low} to {high}, "
                 f"but classes count from 0 to {(dataset.target.count or 1) - 1}"
             )

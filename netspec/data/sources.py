@@ -1,4 +1,4 @@
-"""Each source's parts, as tensors or files. Raises SourceError with a user's words."""
+"""Each source's parts, as tensors or files. Raises Refusal with a user's words."""
 
 from __future__ import annotations
 
@@ -13,31 +13,16 @@ import torch
 from torch import Tensor
 
 from netspec import images
+from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
 from netspec.planning import Plan
 from netspec.planning.plans import Pipeline
-from netspec.spec.document import Route
 
 MAX_BYTES = 64 * 2**30
 EMBEDDINGS = ("Embedding", "EmbeddingBag")
-
-
-class SourceError(Exception):
-    """What is wrong with the data, what to do, and about which parameter of the source, or which
-    other place in the spec."""
-
-    def __init__(
-        self,
-        message: str,
-        remedy: str | None = None,
-        param: str | None = None,
-        path: Route | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message, self.remedy, self.param, self.path = message, remedy, param, path
 
 
 @dataclass(frozen=True)
@@ -90,7 +75,7 @@ def downloaded(request: Request, kind: Any) -> Dataset:
             found = kind(train=train, **args)
         except Exception as error:  # torchvision raises whatever damaged files bring about
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise SourceError(
+            raise Refusal(
                 f"{kind.__name__} cannot be read from '{args['root']}': {reason}",
                 "set `download: true`, or put the files there by hand",
                 "root",
@@ -107,7 +92,7 @@ def image_folder(request: Request) -> Dataset:
     """`root/train/CLASS/…`, `root/val/…`, `root/test/…`; or `root/CLASS/…`, one part."""
     root = Path(request.args["root"])
     if not root.is_dir():
-        raise SourceError(f"there is no folder '{root}'", param="root")
+        raise Refusal(f"there is no folder '{root}'", param="root")
     folders: dict[PartName, Path] = {"train": root / "train", "test": root / "test"}
     folders["validation"] = next(
         (root / name for name in ("val", "valid", "validation") if (root / name).is_dir()),
@@ -118,10 +103,10 @@ def image_folder(request: Request) -> Dataset:
         folders = {"train": root}
     if "train" not in folders:
         there = " and ".join(sorted(folder.name for folder in folders.values()))
-        raise SourceError(f"'{root}' has {there}, but no folder 'train'", param="root")
+        raise Refusal(f"'{root}' has {there}, but no folder 'train'", param="root")
     classes = _class_folders(folders["train"])
     if not classes:
-        raise SourceError(
+        raise Refusal(
             f"'{folders['train']}' has no class folders",
             "put each class's images into a folder of its name: train/CLASS/image.jpg",
             "root",
@@ -129,7 +114,7 @@ def image_folder(request: Request) -> Dataset:
     parts: dict[PartName, Part] = {}
     for name, folder in folders.items():
         if extra := sorted(set(_class_folders(folder)) - set(classes)):
-            raise SourceError(
+            raise Refusal(
                 f"'{folder}' has classes that '{folders['train']}' lacks: {', '.join(extra)}",
                 param="root",
             )
@@ -140,14 +125,14 @@ def image_folder(request: Request) -> Dataset:
             for path in images.find(folder / each)
         ]
         if not found:
-            raise SourceError(
+            raise Refusal(
                 f"no images lie below '{folder}'",
                 f"known are {', '.join(sorted(images.EXTENSIONS))}",
                 "root",
             )
         paths, labels = zip(*found, strict=True)
         if name == "train" and (empty := set(range(len(classes))) - set(labels)):
-            raise SourceError(
+            raise Refusal(
                 f"'{folder / classes[min(empty)]}' holds no image to learn from",
                 "remove the folder, or put images there",
                 "root",
@@ -166,31 +151,29 @@ def tensors(request: Request) -> Dataset:
     """Two arrays of a .npz file: samples in the input's shape, and their targets."""
     path = Path(request.args["path"])
     if not path.is_file():
-        raise SourceError(f"there is no file '{path}'", param="path")
+        raise Refusal(f"there is no file '{path}'", param="path")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                raise SourceError(
-                    f"'{path}' unpacks to more than {MAX_BYTES >> 30} GiB", None, "path"
-                )
+                raise Refusal(f"'{path}' unpacks to more than {MAX_BYTES >> 30} GiB", None, "path")
         with np.load(path, allow_pickle=False) as file:
             arrays = [
                 _array(file, request.args[name], name, path) for name in ("inputs", "targets")
             ]
-    except (SourceError, MemoryError):
+    except (Refusal, MemoryError):
         raise
     except Exception as error:  # zip archives and numpy's headers fail in many ways
-        raise SourceError(f"'{path}' cannot be read as .npz: {error}", None, "path") from None
+        raise Refusal(f"'{path}' cannot be read as .npz: {error}", None, "path") from None
     inputs, targets = map(torch.from_numpy, arrays)
     if request.plan.input.dtype == "int64" and inputs.is_floating_point():
-        raise SourceError(
+        raise Refusal(
             f"'{request.args['inputs']}' holds {arrays[0].dtype}, but the input is token ids",
             "store whole numbers, or make `input` floats",
             "inputs",
         )
     inputs = inputs.to(getattr(torch, request.plan.input.dtype))
     if not inputs.isfinite().all():
-        raise SourceError(
+        raise Refusal(
             f"'{request.args['inputs']}' holds values that are not finite numbers", param="inputs"
         )
     shape = request.plan.input.shape
@@ -198,7 +181,7 @@ def tensors(request: Request) -> Dataset:
         isinstance(dim, int) and dim != found
         for dim, found in zip(shape, inputs.shape[1:], strict=True)
     ):
-        raise SourceError(
+        raise Refusal(
             f"its samples have the shape {list(inputs.shape[1:])}, "
             f"but the input is {request.plan.input}",
             "change `input`, or the file",
@@ -213,7 +196,7 @@ def tensors(request: Request) -> Dataset:
         target = Values(tuple(targets.shape[1:]))
     else:
         if targets.dim() != 1:
-            raise SourceError(
+            raise Refusal(
                 f"'{request.args['targets']}' has the shape {list(targets.shape)}, but class "
                 "indices are one number a sample",
                 "store them with one dimension, or floats for a loss that compares values",
@@ -226,12 +209,12 @@ def tensors(request: Request) -> Dataset:
 
 def _array(file: Any, name: str, param: str, path: Path) -> np.ndarray[Any, Any]:
     if name not in file:
-        raise SourceError(f"'{path}' has no array '{name}'", f"it has {', '.join(file)}", param)
+        raise Refusal(f"'{path}' has no array '{name}'", f"it has {', '.join(file)}", param)
     found = np.asarray(file[name])
     if not found.ndim:
-        raise SourceError(f"'{name}' is a single number, without samples", param=param)
+        raise Refusal(f"'{name}' is a single number, without samples", param=param)
     if found.dtype.kind not in "fiub" or not found.dtype.isnative:
-        raise SourceError(f"'{name}' holds {found.dtype}, not numbers", param=param)
+        raise Refusal(f"'{name}' holds {found.dtype}, not numbers", param=param)
     return found
 
 

@@ -423,15 +423,20 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "CrossEntropyLoss takes class indices, but the targets are floats",
     ),
     "inputs no numbers": ({"inputs": INPUTS + np.nan, "targets": TARGETS}, "not finite"),
+    "more inputs": ({"inputs": INPUTS, "targets": TARGETS[:2]}, "4 inputs, but 2 targets"),
+    "more targets": ({"inputs": INPUTS[:2], "targets": TARGETS}, "2 inputs, but 4 targets"),
     "nothing": ({"inputs": INPUTS[:0], "targets": TARGETS[:0]}, "the train part is empty"),
 }
 
 
+@pytest.mark.parametrize("split", ["{}", "{test: 0.5}"])
 @pytest.mark.parametrize("case", WRONG)
-def test_arrays_that_do_not_fit(case: str, tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit(case: str, split: str, tmp_path: Path) -> None:
     arrays, words = WRONG[case]
     source = tensors(tmp_path / "a.npz", **arrays)
-    assert words in finding(source, loss="CrossEntropyLoss", **VALUES)
+    found = finding(source, loss="CrossEntropyLoss", split=split, **VALUES)
+    assert words in found
+    assert found[0] == "6" or "scores" in found or "floats" in found
 
 
 def test_targets_that_are_no_numbers(tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ SOURCES: dict[str, Source] = {
         Source(
             name="Synthetic",
             target="netspec.data.sources:synthetic",
-            doc="seeded noise of the input's shape; targets follow from it by a fixed random map",
+            doc="seeded noise of the input's shape; targets follow from it by a fixed random map, "
+            "within what the loss takes",
             params=(
                 Param("samples", POSITIVE),
                 Param("classes", optional(POSITIVE), None, "class indices from 0"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from netspec import images
 from netspec.catalogue.sources import Target
+from netspec.diagnostics import Diagnostic
 
 PartName = Literal["train", "validation", "test"]
 
@@ -61,11 +62,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """target: what the data turned out to hold; classes: their names, where they have any."""
+    """target: what the data turned out to hold; classes: their names, where they have any;
+    warnings: what in them is legal and probably not meant."""
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def held_out(self) -> PartName | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.sources import Classes, Unknown
+from netspec.catalogue.losses import Bounds
+from netspec.catalogue.sources import Classes, Target, Unknown
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
-from netspec.data.sources import read, vocabulary
-from netspec.diagnostics import Code
+from netspec.data.sources import counted, loss_of, read, vocabulary
+from netspec.diagnostics import Code, Diagnostic, Severity
 from netspec.planning import Plan
 from netspec.planning.pipeline import divide
 from netspec.planning.training import check_target
@@ -35,11 +38,11 @@ def load(plan: Plan) -> Dataset:
     with _refused(document, pipeline.source.path):
         for name, part in dataset.parts.items():
             _check_inputs(name, part, plan)
-            _check_labels(name, part, dataset)
+            _check_targets(name, part, dataset.target, plan)
     if plan.spec.train and not isinstance(dataset.target, Unknown):
         with _refused(document, plan.spec.train.loss.path, Code.TRAIN):
             check_target(plan.spec.train.loss, plan.output, dataset.target)
-    return dataset
+    return replace(dataset, warnings=tuple(_doubts(plan, dataset)))
 
 
 @contextmanager
@@ -67,7 +70,7 @@ def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
         # In the source's order again, so that a part without shuffling is the file's.
         kept, held_out = order[:-taken].sort().values, order[-taken:].sort().values
         parts["train"], parts[name] = whole.subset(kept), whole.subset(held_out)
-    return Dataset(parts, dataset.target, dataset.classes)
+    return replace(dataset, parts=parts)
 
 
 def _check_lengths(name: PartName, part: Part) -> None:
@@ -96,14 +99,57 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
             )
 
 
-def _check_labels(name: PartName, part: Part, dataset: Dataset) -> None:
+def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> None:
+    """Refuse targets that the loss does not take, and labels of no class."""
+    loss, args = loss_of(plan)
     if part.targets.is_floating_point():
         if not part.targets.isfinite().all():
             raise Refusal(f"the {name} part has targets that are not finite numbers")
-    elif isinstance(dataset.target, Classes):
-        low, high = int(part.targets.min()), int(part.targets.max())
-        if low < 0 or (dataset.target.count is not None and high >= dataset.target.count):
+        if loss:
+            _check_bounds(name, part.targets, loss.name, loss.bounds(args))
+    elif isinstance(target, Classes):
+        labels = counted(part.targets, args)
+        if loss and not len(labels):
+            raise Refusal(
+                f"every label of the {name} part is {args['ignore_index']}, which {loss.name} "
+                "ignores"
+            )
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or (target.count is not None and high >= target.count):
             raise Refusal(
                 f"the {name} part has labels from {low} to {high}, "
-                f"but classes count from 0 to {(dataset.target.count or 1) - 1}"
+                f"but classes count from 0 to {(target.count or 1) - 1}"
             )
+
+
+def _check_bounds(name: PartName, targets: Tensor, loss: str, bounds: Bounds) -> None:
+    low, high = float(targets.min()), float(targets.max())
+    within = bounds.low <= low and high <= bounds.high
+    if bounds.ends:
+        within = bool(((targets == bounds.low) | (targets == bounds.high)).all())
+    if not within:
+        raise Refusal(
+            f"the {name} part has targets from {low:g} to {high:g}, but {loss} takes them {bounds}",
+            "store such targets, or use another loss",
+        )
+
+
+def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
+    """Arrays that look like images of 8 bits: floats of images lie in [0, 1]."""
+    shape, inputs = plan.input.shape, dataset.parts["train"].inputs
+    assert plan.pipeline is not None
+    source = plan.pipeline.source
+    if plan.pipeline.raw or isinstance(inputs, ImageFiles) or inputs.dtype != torch.float32:
+        return
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        return
+    low, high = float(inputs.min()), float(inputs.max())
+    if low >= 0 and 127 < high <= 255 and bool((inputs == inputs.floor()).all()):
+        yield Diagnostic(
+            Code.DATA,
+            f"'{source.args['inputs']}' holds whole numbers from {low:g} to {high:g}, as images of "
+            "8 bits do: they reach the network as they are",
+            plan.spec.document.place((*source.path, "inputs")),
+            "store floats in [0, 1]: `inputs.astype('float32') / 255`",
+            severity=Severity.WARNING,
+        )

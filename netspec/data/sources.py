@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from netspec import images
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.losses import LOSSES
+from netspec.catalogue.losses import ANY, LOSSES, Loss
 from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
@@ -188,8 +189,8 @@ def tensors(request: Request) -> Dataset:
             "inputs",
         )
     target: Target
-    train = request.plan.spec.train
-    wants = LOSSES[train.loss.type].wants if train else None
+    loss, args = loss_of(request.plan)
+    wants = loss.wants if loss else None
     if targets.is_floating_point() or wants == "same":
         targets = targets.to(torch.float32)
         targets = targets.unsqueeze(1) if targets.dim() == 1 else targets
@@ -203,7 +204,8 @@ def tensors(request: Request) -> Dataset:
                 "targets",
             )
         targets = targets.to(torch.int64)
-        target = Classes(int(targets.max()) + 1 if len(targets) else 0)
+        labels = counted(targets, args)
+        target = Classes(int(labels.max()) + 1 if len(labels) else 0)
     return Dataset({"train": Part(inputs, targets)}, target)
 
 
@@ -241,8 +243,28 @@ def synthetic(request: Request) -> Dataset:
     if isinstance(target, Classes):
         return Dataset({"train": Part(inputs, scores.argmax(1))}, target, _names(request))
     assert isinstance(target, Values)
-    targets = (scores > 0).to(torch.float32) if target.binary else scores
-    return Dataset({"train": Part(inputs, targets)}, target)
+    loss, loss_args = loss_of(plan)
+    bounds = loss.bounds(loss_args) if loss else ANY
+    if bounds.ends:
+        targets = torch.where(scores > 0, bounds.high, bounds.low)
+    else:
+        targets = (scores > 0).to(torch.float32) if target.binary else scores
+    return Dataset({"train": Part(inputs, targets.clamp(bounds.low, bounds.high))}, target)
+
+
+def loss_of(plan: Plan) -> tuple[Loss | None, dict[str, Any]]:
+    """What the targets are for, with its arguments."""
+    train = plan.spec.train
+    if train is None:
+        return None, {}
+    entry = LOSSES[train.loss.type]
+    return entry, entry.complete(train.loss.args)
+
+
+def counted(labels: Tensor, loss: Mapping[str, Any]) -> Tensor:
+    """The labels that a loss with these arguments does not ignore."""
+    ignored = loss.get("ignore_index")
+    return labels if ignored is None else labels[labels != ignored]
 
 
 def vocabulary(plan: Plan) -> int:

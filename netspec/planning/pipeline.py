@@ -146,6 +146,10 @@ def _check_way(
             except Refusal as refusal:
                 refuse(refusal, step, findings, Code.DATA)
                 return False
+            try:
+                transform.doubt(dict(step.args))
+            except Refusal as refusal:
+                refuse(refusal, step, findings, Code.DATA, warning=True)
     sizes = (image.height, image.width)
     if all(map(_fits, sizes, input.shape[1:])):
         return True

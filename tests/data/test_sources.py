@@ -17,11 +17,12 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
+from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.sources import Classes, Values
 from netspec.data.dataset import Dataset, ImageFiles, Part
 from netspec.data.loading import load
 from netspec.data.sources import Request, downloaded
-from netspec.diagnostics import SpecError
+from netspec.diagnostics import Severity, SpecError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 
@@ -442,6 +443,108 @@ def test_arrays_that_do_not_fit(case: str, split: str, tmp_path: Path) -> None:
 def test_targets_that_are_no_numbers(tmp_path: Path) -> None:
     source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.full((4, 2), np.inf))
     assert "targets that are not finite numbers" in finding(source, loss="MSELoss", **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "ignored"),
+    [
+        ("CrossEntropyLoss", -100),
+        ("NLLLoss", -100),
+        ("CrossEntropyLoss: {ignore_index: 255}", 255),
+        ("NLLLoss: {ignore_index: 1}", 1),
+    ],
+)
+def test_labels_that_the_loss_ignores_are_no_classes(
+    loss: str, ignored: int, tmp_path: Path
+) -> None:
+    def source(labels: list[int]) -> str:
+        return tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array(labels))
+
+    rest = VALUES | {"layers": "Linear: {out_features: 2}, LogSoftmax: {dim: 1}"}
+    found = dataset(source([0, ignored, 1, 0]), loss=f"{{{loss}}}", **rest)
+    assert found.parts["train"].targets.tolist() == [0, ignored, 1, 0]
+    name = loss.partition(":")[0]
+    said = finding(source([ignored] * 4), loss=f"{{{loss}}}", **rest)
+    assert said == f"6: every label of the train part is {ignored}, which {name} ignores"
+    assert "labels from -7 to " in finding(source([0, ignored, 1, -7]), loss=f"{{{loss}}}", **rest)
+
+
+def test_no_label_is_ignored_where_the_loss_ignores_none(tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array([0, -100, 1, 0]))
+    assert "labels from -100 to 1" in finding(source, loss="MultiMarginLoss", **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "right", "wrong", "words"),
+    [
+        ("BCEWithLogitsLoss", [0, 0.5, 1, 1], [0, 1, 1.5, 1], "0 to 1.5, but BCEWithLogitsLoss"),
+        ("BCELoss", [0, 0.5, 1, 1], [-1, 1, 1, 1], "-1 to 1, but BCELoss takes them between 0"),
+        ("MultiLabelSoftMarginLoss", [0, 1, 1, 0], [0, 1, 2, 0], "takes them between 0 and 1"),
+        ("KLDivLoss", [0, 0.5, 0.5, 1], [0, 1, -2, 1], "KLDivLoss takes them between 0 and 1"),
+        ("KLDivLoss: {log_target: true}", [-1, 0, -9, 0], [-1, 0.5, 0, 0], "takes them up to 0"),
+        ("PoissonNLLLoss", [0, 3, 17, 0.5], [0, -1, 3, 3], "takes them from 0"),
+        ("HingeEmbeddingLoss", [-1, 1, 1, -1], [-1, 0, 1, 1], "takes them as -1 or 1"),
+        ("SoftMarginLoss", [-1, 1, 1, -1], [0, 1, 0, 1], "takes them as -1 or 1"),
+    ],
+)
+def test_targets_are_those_that_the_loss_takes(
+    loss: str, right: list[float], wrong: list[float], words: str, tmp_path: Path
+) -> None:
+    rest = VALUES | {"layers": "Linear: {out_features: 1}, Sigmoid"}
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array(right))
+    assert dataset(source, loss=f"{{{loss}}}", **rest).target == Values((1,))
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array(wrong))
+    said = finding(source, loss=f"{{{loss}}}", **rest)
+    assert said.startswith("6: the train part has targets from ")
+    assert words in said
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES.values() if loss.wants == "same"])
+@pytest.mark.parametrize("binary", ["true", "false"])
+def test_synthetic_targets_are_those_that_the_loss_takes(loss: Loss, binary: str) -> None:
+    source = f"Synthetic: {{samples: 50, targets: 3, binary: {binary}}}"
+    layers = "Flatten, Linear: {out_features: 3}, Sigmoid"
+    found = dataset(source, loss=loss.name, layers=layers).parts["train"].targets
+    assert len(found.unique()) > 1
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 1, 5, 5))
+PIXELS[:, 0, 0, :2] = (0, 255)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_pixels_that_nobody_scaled_are_doubted(kind: type, tmp_path: Path) -> None:
+    rest = {"input": "[1, 5, 5]", "layers": "Flatten, Linear: {out_features: 3}"}
+
+    def warned(inputs: np.ndarray[Any, Any]) -> list[str]:
+        source = tensors(tmp_path / "a.npz", inputs=inputs.astype(kind), targets=TARGETS)
+        found = dataset(source, split="{test: 0.5}", **rest).warnings
+        assert all(each.severity is Severity.WARNING for each in found)
+        return [f"{each.place.line}: {each.message}" for each in found]
+
+    (said,) = warned(PIXELS)
+    assert said == (
+        "6: 'inputs' holds whole numbers from 0 to 255, as images of 8 bits do: they reach the "
+        "network as they are"
+    )
+    assert warned(PIXELS % 17) == []
+
+
+@pytest.mark.parametrize("inputs", [PIXELS - 40, PIXELS * 3, PIXELS + 0.5])
+def test_other_numbers_are_not_doubted(inputs: np.ndarray[Any, Any], tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=inputs, targets=TARGETS)
+    rest = {"input": "[1, 5, 5]", "layers": "Flatten, Linear: {out_features: 3}"}
+    assert dataset(source, **rest).warnings == ()
+
+
+def test_scaled_pixels_and_long_vectors_are_not_doubted(tmp_path: Path) -> None:
+    scaled = (PIXELS / 255).astype(np.float32)
+    source = tensors(tmp_path / "a.npz", inputs=scaled, targets=TARGETS)
+    rest = {"input": "[1, 5, 5]", "layers": "Flatten, Linear: {out_features: 3}"}
+    assert dataset(source, **rest).warnings == ()
+    counts = PIXELS.reshape(4, 25).astype(np.uint8)
+    source = tensors(tmp_path / "b.npz", inputs=counts, targets=TARGETS)
+    assert dataset(source, **rest | {"input": "[25]"}).warnings == ()
 
 
 def test_a_pickle_in_an_archive_is_not_run(tmp_path: Path) -> None:

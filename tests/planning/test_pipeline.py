@@ -138,3 +138,43 @@ def test_every_source_says_which_parts_it_brings() -> None:
     for source in SOURCES.values():
         parts = source.parts(told)
         assert parts is None or "train" in parts, source.name
+
+
+NORMALIZE = "  preprocess: [Normalize: {{mean: {mean}, std: {std}}}]\n"
+
+
+def normalized(mean: str, std: str) -> list[str]:
+    """What is said of these statistics, as `SEVERITY COLUMN: message (remedy)`."""
+    made = loads(text(DIGITS, "{}", NORMALIZE.format(mean=mean, std=std), "[1, 8, 8]"))
+    try:
+        found = make_plan(made).warnings
+    except SpecError as error:
+        found = error.diagnostics
+    return [
+        f"{each.severity} {each.place.column}: {each.message} ({each.remedy})" for each in found
+    ]
+
+
+def test_statistics_of_8_bits_are_refused_with_those_of_floats() -> None:
+    assert normalized("[123.675]", "[58.395]") == [
+        "error 34: Normalize: mean 123.675 is no mean of pixels, which lie between 0 and 1 "
+        "(of 8-bit statistics write mean: [0.485], std: [0.229])"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "said"),
+    [
+        ("[0.5]", "[58.4]", "warning 46: Normalize: std 58.4 is more than pixels between 0 and 1"),
+        ("[0]", "[255]", "warning 44: Normalize: std 255 is more than pixels between 0 and 1"),
+        ("[-0.5]", "[0.5]", "warning 34: Normalize: mean -0.5 is no mean of pixels, which lie"),
+    ],
+)
+def test_statistics_that_are_hardly_meant_are_doubted(mean: str, std: str, said: str) -> None:
+    (found,) = normalized(mean, std)
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize(("mean", "std"), [("[0]", "[1]"), ("[1]", "[0.5]"), ("[0.13]", "[0.3]")])
+def test_statistics_of_floats_are_fine(mean: str, std: str) -> None:
+    assert normalized(mean, std) == []

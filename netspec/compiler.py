@@ -27,7 +27,12 @@ from netspec.spec.model import Named, Spec
 
 def attribute(entry: Component) -> Any:
     """The class or function of a catalogue entry; a spec never names one itself."""
-    module, _, name = entry.target.partition(":")
+    return resolve(entry.target)
+
+
+def resolve(target: str) -> Any:
+    """What the catalogue's `module:attribute` stands for."""
+    module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 

@@ -53,11 +53,13 @@ class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
     `parts`: the parts it brings and how many samples each has; None where only the data knows.
+    `fetched`: a data set of torchvision's, which `download: true` fetches.
     """
 
     sample: Callable[[Args], Images | None] = _images
     labels: Callable[[Args], Target]
     parts: Callable[[Args], Sizes | None]
+    fetched: bool = False
 
 
 DIGITS = tuple("0123456789")
@@ -73,6 +75,7 @@ def _downloaded(name: str, size: int, names: tuple[str, ...], train: int, test: 
     return Source(
         name=name,
         target=f"torchvision.datasets:{name}",
+        fetched=True,
         params=(ROOT, DOWNLOAD),
         sample=lambda args: Images(size, size),
         labels=lambda args: Classes(len(names), names),

@@ -60,11 +60,13 @@ def _same(image: Image, args: dict[str, Any]) -> Image:
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Transform(Component):
     """`stages`: where it may stand; only what `evaluate` and `preprocess` hold can be exported.
-    `doubt`: refuses what is legal and probably not meant."""
+    `doubt`: refuses what is legal and probably not meant. `deployed`: netspec's own module, which
+    stands for it in evaluation and in the exported graph; None: torchvision's own."""
 
     rule: Rule = _same
     stages: tuple[Stage, ...] = ("augment",)
     doubt: Callable[[dict[str, Any]], None] = lambda args: None
+    deployed: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", f"torchvision.transforms.v2:{self.name}")
@@ -228,6 +230,7 @@ TRANSFORMS: dict[str, Transform] = {
             name="Resize",
             params=(SIZE, Param("antialias", BOOLEAN, True)),
             rule=_resize,
+            deployed="netspec.data.preprocessing:Resize",
             stages=("augment", "evaluate"),
             doc="bilinear",
         ),
@@ -235,6 +238,7 @@ TRANSFORMS: dict[str, Transform] = {
             name="CenterCrop",
             params=(CROP,),
             rule=_center_crop,
+            deployed="netspec.data.preprocessing:CenterCrop",
             stages=("augment", "evaluate"),
         ),
         Transform(

@@ -22,15 +22,19 @@ from netspec.spec.document import Document, Route
 from netspec.spec.model import Split
 
 
-def load(plan: Plan) -> Dataset:
-    """The data of a plan. Raises SpecError at the place in the spec that they contradict."""
+def load(plan: Plan, *, download: bool = True) -> Dataset:
+    """The data of a plan. Raises SpecError at the place in the spec that they contradict.
+
+    download=False: nothing is fetched or written whatever the spec says, which then is not the
+    user's own but a file's.
+    """
     document, pipeline = plan.spec.document, plan.pipeline
     if pipeline is None or plan.spec.data is None:
         raise document.error(
             Code.DATA, "the spec has no `data`", (), "add data: {source: …}", key=True
         )
     with _refused(document, pipeline.source.path):
-        brought = read(plan, pipeline)
+        brought = read(plan, pipeline, download=download)
         for name, part in brought.parts.items():
             _check_lengths(name, part)
     with _refused(document, ("data", "split")):

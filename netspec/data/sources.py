@@ -15,6 +15,7 @@ from torch import Tensor
 
 from netspec import images
 from netspec.catalogue.component import Refusal
+from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.losses import ANY, LOSSES, Loss
 from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute
@@ -23,15 +24,16 @@ from netspec.planning import Plan
 from netspec.planning.plans import Pipeline
 
 MAX_BYTES = 64 * 2**30
-EMBEDDINGS = ("Embedding", "EmbeddingBag")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a source is asked for: its arguments, and the samples that the network takes."""
+    """What a source is asked for: its arguments, and the samples that the network takes.
+    `download`: whether it may fetch what is not there."""
 
     plan: Plan
     pipeline: Pipeline
+    download: bool = True
 
     @property
     def args(self) -> Any:
@@ -43,11 +45,11 @@ class Request:
         return self.pipeline.raw.channels
 
 
-def read(plan: Plan, pipeline: Pipeline) -> Dataset:
+def read(plan: Plan, pipeline: Pipeline, *, download: bool) -> Dataset:
     """All parts that the source itself brings."""
     entry = SOURCES[pipeline.source.type]
-    request = Request(plan, pipeline)
-    if entry.target.startswith("torchvision.datasets:"):
+    request = Request(plan, pipeline, download)
+    if entry.fetched:
         return downloaded(request, attribute(entry))
     made: Dataset = attribute(entry)(request)
     return made
@@ -69,7 +71,7 @@ def digits(request: Request) -> Dataset:
 
 def downloaded(request: Request, kind: Any) -> Dataset:
     """A torchvision data set with `train=True` and `train=False` parts of equal-sized images."""
-    args = dict(request.args)
+    args = {**request.args, "download": request.args["download"] and request.download}
     parts: dict[PartName, Part] = {}
     for train in (True, False):
         try:
@@ -78,7 +80,9 @@ def downloaded(request: Request, kind: Any) -> Dataset:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise Refusal(
                 f"{kind.__name__} cannot be read from '{args['root']}': {reason}",
-                "set `download: true`, or put the files there by hand",
+                "set `download: true`, or put the files there by hand"
+                if request.download
+                else "put the files there by hand",
                 "root",
             ) from None
         pixels = torch.as_tensor(found.data)
@@ -269,7 +273,7 @@ def counted(labels: Tensor, loss: Mapping[str, Any]) -> Tensor:
 
 def vocabulary(plan: Plan) -> int:
     """How many token ids every `Embedding` knows, from 0."""
-    known = [node.args["num_embeddings"] for node in plan.root.walk() if node.type in EMBEDDINGS]
+    known = (node.args[name] for node in plan.root.walk() if (name := LAYERS[node.type].vocabulary))
     return min(known, default=1)
 
 

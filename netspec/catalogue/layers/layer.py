@@ -109,6 +109,7 @@ class Layer(Component):
     values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
+    vocabulary: the parameter that says how many token ids it knows, from 0.
     """
 
     layouts: tuple[str, ...] = ()
@@ -124,6 +125,7 @@ class Layer(Component):
     output_is: Literal["spare", "as input", "kept"] = "kept"
     values: Literal["any", "unit", "as input"] = "any"
     opaque: bool = False
+    vocabulary: str | None = None
 
     def __post_init__(self) -> None:
         if not self.target:

@@ -67,6 +67,8 @@ CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 
+MOST_NAMED = 1000
+
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
 DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
 
@@ -85,7 +87,8 @@ def _downloaded(name: str, size: int, names: tuple[str, ...], train: int, test: 
 
 def _synthetic_labels(args: Args) -> Target:
     if args["classes"] is not None:
-        return Classes(args["classes"], tuple(map(str, range(args["classes"]))))
+        few = args["classes"] <= MOST_NAMED
+        return Classes(args["classes"], tuple(map(str, range(args["classes"]))) if few else None)
     shape = args["targets"]
     return Values((shape,) if isinstance(shape, int) else tuple(shape), binary=args["binary"])
 
@@ -115,7 +118,7 @@ SOURCES: dict[str, Source] = {
         _downloaded("CIFAR10", 32, CIFAR10, train=50_000, test=10_000),
         Source(
             name="ImageFolder",
-            target="netspec.data.sources:image_folder",
+            target="netspec.data.folders:image_folder",
             doc="a folder per class; train/ and val/ or test/ below root are its parts",
             params=(ROOT,),
             sample=lambda args: Images(AtLeast(), AtLeast()),
@@ -124,7 +127,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source(
             name="Tensors",
-            target="netspec.data.sources:tensors",
+            target="netspec.data.arrays:tensors",
             doc="arrays of a .npz file, taken as they are",
             params=(
                 Param("path", PATH, doc="from the working directory"),

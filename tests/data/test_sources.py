@@ -22,7 +22,7 @@ from netspec.catalogue.sources import Classes, Values
 from netspec.data.dataset import Dataset, ImageFiles, Part
 from netspec.data.loading import load
 from netspec.data.sources import Request, downloaded
-from netspec.diagnostics import Severity, SpecError
+from netspec.diagnostics import InputError, Severity, SpecError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 
@@ -346,6 +346,33 @@ def test_folders_that_make_no_data_set(tmp_path: Path) -> None:
     assert found() == f"'{root / 'val'}' has classes that '{root / 'train'}' lacks: wasp"
 
 
+def test_damaged_images_are_found_before_training_and_each_is_named(tmp_path: Path) -> None:
+    for number in range(6):
+        draw(tmp_path / "a" / f"{number}.png", size=(40, 40))
+        draw(tmp_path / "a" / f"{number}.jpg", size=(40, 40))
+    (tmp_path / "a" / "1.png").write_bytes(b"")
+    (tmp_path / "a" / "2.png").write_text("<html>404</html>")
+    cut = tmp_path / "a" / "3.jpg"
+    cut.write_bytes(cut.read_bytes()[:-300])
+    with pytest.raises(InputError) as caught:
+        dataset(folder(tmp_path), **PHOTO)
+    found = {Path(each.place.file).name: each.message for each in caught.value.diagnostics}
+    assert list(found) == ["1.png", "2.png", "3.jpg"]
+    assert found["3.jpg"].startswith("the image is damaged or cut off")
+
+
+def test_an_image_that_resizing_makes_huge_is_named(tmp_path: Path) -> None:
+    for name in "ab":
+        draw(tmp_path / name / "1.png")
+    long = tmp_path / "b" / "long.png"
+    Image.new("L", (2_000_000, 4)).save(long)
+    steps = "evaluate: [Resize: {size: 2048}, CenterCrop: {size: 8}]"
+    source = f"ImageFolder: {{root: '{tmp_path}'}}\n  {steps}"
+    found = finding(source, **PHOTO)
+    assert found.startswith(f"6: '{long}' is 2,000,000x4, and Resize makes [3, 2048, 1024000000] ")
+    assert "GiB" in found and "this machine has" in found
+
+
 def test_more_class_folders_than_outputs_are_refused_at_the_loss(tmp_path: Path) -> None:
     for name in "abc":
         draw(tmp_path / name / "1.png")
@@ -392,6 +419,59 @@ def test_floats_are_values(tmp_path: Path) -> None:
     for targets, shape in ((np.zeros(4), (1,)), (np.zeros((4, 2)), (2,))):
         source = tensors(tmp_path / "a.npz", inputs=inputs, targets=targets)
         assert dataset(source, **VALUES).target == Values(shape)
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f8", np.longdouble, np.float16, ">i4", np.uint64])
+def test_numbers_of_every_kind_are_taken(kind: Any, tmp_path: Path) -> None:
+    values = np.arange(12).reshape(4, 3).astype(kind)
+    source = tensors(tmp_path / "a.npz", inputs=values, targets=np.arange(4).astype(kind))
+    found = dataset(source, **VALUES).parts["train"]
+    assert torch.equal(tensor(found), torch.arange(12, dtype=torch.float32).reshape(4, 3))
+    assert found.targets.flatten().tolist() == [0, 1, 2, 3]
+
+
+def test_whole_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.full(4, 2**63, np.uint64))
+    assert "'targets' holds 9223372036854775808" in finding(source, **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("input", "layers", "right", "wrong"),
+    [
+        ("[1, 4*L]", "Flatten", (1, 12), (1, 10)),
+        ("[1, L]", "Conv1d: {out_channels: 2, kernel_size: 7}", (1, 7), (1, 6)),
+        ("[1, H, H]", "Conv2d: {out_channels: 2, kernel_size: 3}", (1, 5, 5), (1, 5, 6)),
+        ("[L, (L + 1)//2]", "Mean: {dim: 2}", (5, 3), (5, 4)),
+        ("[H + W, H, 2*W]", "Mean: {dim: 1}", (5, 2, 6), (6, 2, 6)),
+        ("[H + W, 3]", "Mean: {dim: 1}", (2, 3), (1, 3)),
+    ],
+)
+def test_samples_have_the_sizes_that_the_input_s_names_take(
+    input: str,
+    layers: str,
+    right: tuple[int, ...],
+    wrong: tuple[int, ...],
+    tmp_path: Path,
+) -> None:
+    rest = {"input": input, "layers": f"{{{layers}}}"}
+    arrays = {"targets": np.zeros(2)}
+    source = tensors(tmp_path / "a.npz", inputs=np.zeros((2, *right)), **arrays)
+    assert tensor(dataset(source, **rest).parts["train"]).shape == (2, *right)
+    source = tensors(tmp_path / "b.npz", inputs=np.zeros((2, *wrong)), **arrays)
+    said = finding(source, **rest)
+    assert f"samples have the shape {list(wrong)}, but the input is [" in said
+    assert "from " in said
+
+
+def test_an_archive_that_unpacks_to_more_than_the_machine_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    header = b"\x93NUMPY\x01\x00\x76\x00"
+    said = b"{'descr': '<f8', 'fortran_order': False, 'shape': (4000000000000, 3), }"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inputs.npy", header + said.ljust(0x75) + b"\n" + bytes(96))
+    source = f"Tensors: {{path: '{path}'}}"
+    found = finding(source, **VALUES)
+    assert found.startswith(f"6: 'inputs' in '{path}' takes 89,407 GiB, and this machine has ")
 
 
 INPUTS, TARGETS = np.zeros((4, 3), np.float32), np.zeros(4, np.int64)
@@ -630,6 +710,30 @@ def test_synthetic_targets_are_classes_values_or_yes_and_no() -> None:
     found = dataset("Synthetic: {samples: 20, targets: 3, binary: true}")
     assert found.parts["train"].targets.shape == (20, 3)
     assert found.parts["train"].targets.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "samples: 1000000000000, classes: 2",
+            "its samples and targets take 245,869 GiB, and this",
+        ),
+        ("samples: 4611686018427387904, classes: 2", "its samples and targets take "),
+        ("samples: 10, targets: [4000000000, 4000000000]", "its map to the targets takes "),
+        ("samples: 10, classes: 1000000000000", "its map to the targets takes "),
+    ],
+)
+def test_synthetic_data_beyond_the_machine_s_memory(source: str, words: str) -> None:
+    found = finding(f"Synthetic: {{{source}}}")
+    assert found.startswith(f"6: {words}")
+    assert "GiB, and this machine has " in found
+
+
+def test_synthetic_samples_of_named_sizes_have_the_least(tmp_path: Path) -> None:
+    rest = {"input": "[1, 4*L, H]", "layers": "Conv2d: {out_channels: 2, kernel_size: 7}"}
+    found = dataset("Synthetic: {samples: 3, targets: 1}", **rest).parts["train"]
+    assert tensor(found).shape == (3, 1, 8, 7)
 
 
 def test_synthetic_token_ids_are_known() -> None:

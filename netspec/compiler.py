@@ -31,7 +31,7 @@ def attribute(entry: Component) -> Any:
 
 
 def resolve(target: str) -> Any:
-    """What the catalogue's `module:attribute` stands for."""
+    """What the catalogue names `module:attribute`."""
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 

@@ -49,15 +49,15 @@ SIGNS = Bounds(-1, 1, ends=True)
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
-    `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor.
-    `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1.
-    `bounds`: which values float targets may have."""
+    `same`: floats of the output's shape, with values within `bounds`. `tensors`: parameters that
+    torch takes as a tensor.
+    `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1."""
 
     wants: Literal["classes", "same"]
+    bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
     tensors: tuple[str, ...] = ()
     vector: bool = False
     probabilities: bool = False
-    bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -99,8 +99,8 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="BCEWithLogitsLoss",
             wants="same",
-            bounds=lambda args: UNIT,
             tensors=("weight", "pos_weight"),
+            bounds=lambda args: UNIT,
             params=(
                 Param("weight", WEIGHTS, None),
                 REDUCTION,
@@ -111,9 +111,9 @@ LOSSES: dict[str, Loss] = {
             name="BCELoss",
             target="netspec.modules:BCELoss",
             wants="same",
-            bounds=lambda args: UNIT,
             probabilities=True,
             tensors=("weight",),
+            bounds=lambda args: UNIT,
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),
         Loss(
@@ -131,8 +131,8 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiLabelSoftMarginLoss",
             wants="same",
-            bounds=lambda args: UNIT,
             tensors=("weight",),
+            bounds=lambda args: UNIT,
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),
         Loss(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ EXTENSIONS = frozenset(
 )
 MAX_PIXELS = 89_478_485  # Pillow's own bound, from which it warns: 256 MiB of RGB
 MAX_BYTES = 1 << 29
+
+# What a whole file ends with, where its format says so.
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82", "GIF": b";"}
 
 _HIGH_BYTE = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})  # and PPM's I, scaled by Pillow
 _ALPHA = frozenset({"LA", "PA", "RGBA", "RGBa"})
@@ -56,10 +60,27 @@ def load(path: str | os.PathLike[str], channels: int) -> Pixels:
     missing, not of FORMATS, damaged, or has more than MAX_PIXELS pixels by its header.
     """
     file = os.fspath(path)
-    with _reading(file):
-        files.size(Path(file), MAX_BYTES, Code.INPUT)
-        with Path(file).open("rb") as stream, Image.open(stream, formats=FORMATS) as image:
-            return _pixels(image, channels, file)
+    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+        return _pixels(image, channels, file)
+
+
+def check(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """The width and height that an image file's header states, before it is turned.
+
+    Raises InputError as `load` does, but for damage in the middle of a file, which decoding alone
+    shows: only a file that lacks its format's end is decoded.
+    """
+    file = os.fspath(path)
+    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _wrong(file, *_TOO_LARGE)
+        size = image.size
+        end = _ENDS.get(str(image.format), b"")
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(end)))
+        whole = stream.read() == end
+    if not whole:
+        load(file, 3)
+    return size
 
 
 def from_pillow(image: Image.Image, channels: int, file: str = "image") -> Pixels:
@@ -120,6 +141,13 @@ def _pixels(image: Image.Image, channels: int, file: str) -> Pixels:
     if turn is not None:
         image = image.transpose(turn)
     return np.array(image, dtype=np.uint8).reshape(image.height, image.width, channels)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    files.size(Path(file), MAX_BYTES, Code.INPUT)
+    with Path(file).open("rb") as stream:
+        yield stream
 
 
 def _below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:

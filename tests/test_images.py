@@ -187,6 +187,28 @@ def test_corrupt_bytes_never_trace_back(tmp_path: Path, name: str) -> None:
             assert error.diagnostics[0].remedy
 
 
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_check_refuses_nothing_that_loads(tmp_path: Path, name: str) -> None:
+    whole = save(tmp_path / name, WRITTEN[name]).read_bytes()
+    path = tmp_path / f"cut{Path(name).suffix}"
+    missed = 0
+    for content in [whole + b"more", whole + bytes(9), *(whole[:n] for n in range(len(whole)))]:
+        path.write_bytes(content)
+        assert images.check(save(tmp_path / name, WRITTEN[name])) == (8, 6)
+        try:
+            size = images.check(path)
+        except InputError as error:
+            assert refused(path) == error.diagnostics[0].message
+            continue
+        assert size == (8, 6)
+        try:
+            images.load(path, 3)
+        except InputError:
+            missed += 1
+    # Formats that say at their end that they are whole.
+    assert not missed or name not in ("a.png", "a.jpg", "a.gif")
+
+
 def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     assert "no image" in refused(tmp_path / "text.png")

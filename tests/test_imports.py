@@ -46,7 +46,7 @@ BAD = {
         "What checks a spec needs neither torch nor numpy BROKEN",
     ),
     "torch where a model is run": (
-        "runtime/sizes.py",
+        "runtime/samples.py",
         "import torch",
         "What runs a model needs no torch BROKEN",
     ),

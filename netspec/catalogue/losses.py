@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from netspec.catalogue.component import Component, Param
 from netspec.catalogue.types import (
@@ -22,14 +24,38 @@ from netspec.catalogue.types import (
 REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
 
 
+class Bounds(NamedTuple):
+    """Which values a target may have: those from `low` to `high`; `ends`: these two alone."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    ends: bool = False
+
+    def __str__(self) -> str:
+        if self.ends:
+            return f"as {self.low:g} or {self.high:g}"
+        if math.isinf(self.high):
+            return f"from {self.low:g}"
+        if math.isinf(self.low):
+            return f"up to {self.high:g}"
+        return f"between {self.low:g} and {self.high:g}"
+
+
+ANY = Bounds()
+UNIT = Bounds(0, 1)
+SIGNS = Bounds(-1, 1, ends=True)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
-    `same`: floats of the output's shape. `tensors`: parameters that torch takes as a tensor.
+    `same`: floats of the output's shape, with values within `bounds`. `tensors`: parameters that
+    torch takes as a tensor.
     `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1.
     `binary`: each output says yes or no of its own; its sigmoid is the probability."""
 
     wants: Literal["classes", "same"]
+    bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
     tensors: tuple[str, ...] = ()
     vector: bool = False
     probabilities: bool = False
@@ -82,6 +108,7 @@ LOSSES: dict[str, Loss] = {
             wants="same",
             binary=True,
             tensors=("weight", "pos_weight"),
+            bounds=lambda args: UNIT,
             params=(
                 Param("weight", WEIGHTS, None),
                 REDUCTION,
@@ -95,6 +122,7 @@ LOSSES: dict[str, Loss] = {
             probabilities=True,
             binary=True,
             tensors=("weight",),
+            bounds=lambda args: UNIT,
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),
         Loss(
@@ -114,12 +142,14 @@ LOSSES: dict[str, Loss] = {
             wants="same",
             binary=True,
             tensors=("weight",),
+            bounds=lambda args: UNIT,
             params=(Param("weight", WEIGHTS, None), REDUCTION),
         ),
         Loss(
             name="KLDivLoss",
             doc="the output is a log-probability, the target a probability",
             wants="same",
+            bounds=lambda args: Bounds(high=0) if args["log_target"] else UNIT,
             params=(
                 Param("reduction", Choice("batchmean", "sum"), "batchmean"),
                 Param("log_target", BOOLEAN, False),
@@ -128,6 +158,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="PoissonNLLLoss",
             wants="same",
+            bounds=lambda args: Bounds(low=0),
             params=(
                 Param("log_input", BOOLEAN, True),
                 Param("full", BOOLEAN, False),
@@ -139,8 +170,15 @@ LOSSES: dict[str, Loss] = {
             name="HingeEmbeddingLoss",
             doc="targets are 1 or -1",
             wants="same",
+            bounds=lambda args: SIGNS,
             params=(Param("margin", NUMBER, 1.0), REDUCTION),
         ),
-        Loss(name="SoftMarginLoss", doc="targets are 1 or -1", wants="same", params=(REDUCTION,)),
+        Loss(
+            name="SoftMarginLoss",
+            doc="targets are 1 or -1",
+            wants="same",
+            bounds=lambda args: SIGNS,
+            params=(REDUCTION,),
+        ),
     )
 }

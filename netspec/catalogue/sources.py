@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ class Unknown:
 
 
 Target = Classes | Values | Unknown
+Sizes = Mapping[str, int | None]
 
 
 def _images(args: Args) -> Images | None:
@@ -51,12 +52,14 @@ def _images(args: Args) -> Images | None:
 class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
-    `parts`: the parts it brings, None where only the data knows.
+    `parts`: the parts it brings and how many samples each has; None where only the data knows.
+    `fetched`: a data set of torchvision's, which `download: true` fetches.
     """
 
     sample: Callable[[Args], Images | None] = _images
     labels: Callable[[Args], Target]
-    parts: Callable[[Args], frozenset[str] | None]
+    parts: Callable[[Args], Sizes | None]
+    fetched: bool = False
 
 
 DIGITS = tuple("0123456789")
@@ -64,25 +67,28 @@ CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 
+MOST_NAMED = 1000
+
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
 DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
-BOTH = frozenset({"train", "test"})
 
 
-def _downloaded(name: str, size: int, names: tuple[str, ...]) -> Source:
+def _downloaded(name: str, size: int, names: tuple[str, ...], train: int, test: int) -> Source:
     return Source(
         name=name,
         target=f"torchvision.datasets:{name}",
+        fetched=True,
         params=(ROOT, DOWNLOAD),
         sample=lambda args: Images(size, size),
         labels=lambda args: Classes(len(names), names),
-        parts=lambda args: BOTH,
+        parts=lambda args: {"train": train, "test": test},
     )
 
 
 def _synthetic_labels(args: Args) -> Target:
     if args["classes"] is not None:
-        return Classes(args["classes"], tuple(map(str, range(args["classes"]))))
+        few = args["classes"] <= MOST_NAMED
+        return Classes(args["classes"], tuple(map(str, range(args["classes"]))) if few else None)
     shape = args["targets"]
     return Values((shape,) if isinstance(shape, int) else tuple(shape), binary=args["binary"])
 
@@ -106,13 +112,13 @@ SOURCES: dict[str, Source] = {
             doc="1,797 real 8x8 handwritten digits, in the package; every fifth is the test part",
             sample=lambda args: Images(8, 8),
             labels=lambda args: Classes(10, DIGITS),
-            parts=lambda args: BOTH,
+            parts=lambda args: {"train": 1438, "test": 359},
         ),
-        _downloaded("MNIST", 28, DIGITS),
-        _downloaded("CIFAR10", 32, CIFAR10),
+        _downloaded("MNIST", 28, DIGITS, train=60_000, test=10_000),
+        _downloaded("CIFAR10", 32, CIFAR10, train=50_000, test=10_000),
         Source(
             name="ImageFolder",
-            target="netspec.data.sources:image_folder",
+            target="netspec.data.folders:image_folder",
             doc="a folder per class; train/ and val/ or test/ below root are its parts",
             params=(ROOT,),
             sample=lambda args: Images(AtLeast(), AtLeast()),
@@ -121,7 +127,7 @@ SOURCES: dict[str, Source] = {
         ),
         Source(
             name="Tensors",
-            target="netspec.data.sources:tensors",
+            target="netspec.data.arrays:tensors",
             doc="arrays of a .npz file, taken as they are",
             params=(
                 Param("path", PATH, doc="from the working directory"),
@@ -129,12 +135,13 @@ SOURCES: dict[str, Source] = {
                 Param("targets", TEXT, "targets", "name of the array of targets"),
             ),
             labels=lambda args: Unknown(),
-            parts=lambda args: frozenset({"train"}),
+            parts=lambda args: {"train": None},
         ),
         Source(
             name="Synthetic",
             target="netspec.data.sources:synthetic",
-            doc="seeded noise of the input's shape; targets follow from it by a fixed random map",
+            doc="seeded noise of the input's shape; targets follow from it by a fixed random map, "
+            "within what the loss takes",
             params=(
                 Param("samples", POSITIVE),
                 Param("classes", optional(POSITIVE), None, "class indices from 0"),
@@ -148,7 +155,7 @@ SOURCES: dict[str, Source] = {
                 Param("seed", NATURAL, 0),
             ),
             labels=_synthetic_labels,
-            parts=lambda args: frozenset({"train"}),
+            parts=lambda args: {"train": args["samples"]},
             check=_check_synthetic,
         ),
     )

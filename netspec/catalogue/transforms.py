@@ -59,10 +59,14 @@ def _same(image: Image, args: dict[str, Any]) -> Image:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Transform(Component):
-    """`stages`: where it may stand; only what `evaluate` and `preprocess` hold can be exported."""
+    """`stages`: where it may stand; only what `evaluate` and `preprocess` hold can be exported.
+    `doubt`: refuses what is legal and probably not meant. `deployed`: netspec's own module, which
+    stands for it in evaluation and in the exported graph; None: torchvision's own."""
 
     rule: Rule = _same
     stages: tuple[Stage, ...] = ("augment",)
+    doubt: Callable[[dict[str, Any]], None] = lambda args: None
+    deployed: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", f"torchvision.transforms.v2:{self.name}")
@@ -166,6 +170,33 @@ def _normalize(image: Image, args: dict[str, Any]) -> Image:
     return image
 
 
+def _check_statistics(args: dict[str, Any]) -> None:
+    if (mean := max(args["mean"])) > 1:
+        means, stds = (
+            ", ".join(f"{value / 255:.3g}" for value in args[each]) for each in ("mean", "std")
+        )
+        raise Refusal(
+            f"mean {mean:g} is no mean of pixels, which lie between 0 and 1",
+            f"of 8-bit statistics write mean: [{means}], std: [{stds}]",
+            "mean",
+        )
+
+
+def _doubt_statistics(args: dict[str, Any]) -> None:
+    if (std := max(args["std"])) > 1:
+        raise Refusal(
+            f"std {std:g} is more than pixels between 0 and 1 can have",
+            "divide statistics of 8-bit pixels by 255; Normalize alone needs no scaling to [0, 1]",
+            "std",
+        )
+    if (mean := min(args["mean"])) < 0:
+        raise Refusal(
+            f"mean {mean:g} is no mean of pixels, which lie between 0 and 1",
+            "the mean is subtracted: write it without the sign",
+            "mean",
+        )
+
+
 def _rising(*params: str) -> Callable[[dict[str, Any]], None]:
     """Refuse a range `[from, to]` that falls."""
 
@@ -199,6 +230,7 @@ TRANSFORMS: dict[str, Transform] = {
             name="Resize",
             params=(SIZE, Param("antialias", BOOLEAN, True)),
             rule=_resize,
+            deployed="netspec.data.preprocessing:Resize",
             stages=("augment", "evaluate"),
             doc="bilinear",
         ),
@@ -206,6 +238,7 @@ TRANSFORMS: dict[str, Transform] = {
             name="CenterCrop",
             params=(CROP,),
             rule=_center_crop,
+            deployed="netspec.data.preprocessing:CenterCrop",
             stages=("augment", "evaluate"),
         ),
         Transform(
@@ -216,6 +249,8 @@ TRANSFORMS: dict[str, Transform] = {
             ),
             rule=_normalize,
             stages=("preprocess",),
+            check=_check_statistics,
+            doubt=_doubt_statistics,
         ),
         Transform(
             name="RandomCrop",

@@ -77,7 +77,7 @@ def _model(
 
     session = Session(target, device or "cpu")
     made = make_plan(load(spec) if spec else loads(session.metadata.spec, f"{target} (its spec)"))
-    dataset = load_data(made)
+    dataset = load_data(made, download=spec is not None)
     used = _part(dataset, part, target)
     return used, evaluate(made, session, dataset, used)
 

@@ -2,91 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import torch
+from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.sources import Classes, Unknown
+from netspec.catalogue.losses import Bounds
+from netspec.catalogue.sources import Classes, Target, Unknown
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
-from netspec.data.sources import SourceError, read, vocabulary
-from netspec.diagnostics import Code, Diagnostic, SpecError
+from netspec.data.sources import counted, loss_of, read, vocabulary
+from netspec.diagnostics import Code, Diagnostic, Severity
 from netspec.planning import Plan
+from netspec.planning.pipeline import divide
 from netspec.planning.training import check_target
-from netspec.spec.document import Route
+from netspec.spec.document import Document, Route
 from netspec.spec.model import Split
 
 
-def load(plan: Plan) -> Dataset:
-    """The data of a plan. Raises SpecError at the place in the spec that they contradict."""
-    if plan.pipeline is None or plan.spec.data is None:
-        raise _error(plan, (), Code.DATA, "the spec has no `data`", "add data: {source: …}")
-    source = plan.pipeline.source
+def load(plan: Plan, *, download: bool = True) -> Dataset:
+    """The data of a plan. Raises SpecError at the place in the spec that they contradict.
+
+    download=False: nothing is fetched or written whatever the spec says, which then is not the
+    user's own but a file's.
+    """
+    document, pipeline = plan.spec.document, plan.pipeline
+    if pipeline is None or plan.spec.data is None:
+        raise document.error(
+            Code.DATA, "the spec has no `data`", (), "add data: {source: …}", key=True
+        )
+    with _refused(document, pipeline.source.path):
+        brought = read(plan, pipeline, download=download)
+        for name, part in brought.parts.items():
+            _check_lengths(name, part)
+    with _refused(document, ("data", "split")):
+        dataset = _split(brought, plan.spec.data.split, plan.spec.seed)
+    with _refused(document, pipeline.source.path):
+        for name, part in dataset.parts.items():
+            _check_inputs(name, part, plan)
+            _check_targets(name, part, dataset.target, plan)
+    if plan.spec.train and not isinstance(dataset.target, Unknown):
+        with _refused(document, plan.spec.train.loss.path, Code.TRAIN):
+            check_target(plan.spec.train.loss, plan.output, dataset.target)
+    return replace(dataset, warnings=tuple(_doubts(plan, dataset)))
+
+
+@contextmanager
+def _refused(document: Document, route: Route, code: Code = Code.DATA) -> Iterator[None]:
+    """A refusal within is a finding about what stands at `route`, at the parameter it names."""
     try:
-        dataset = _split(read(plan, plan.pipeline), plan.spec.data.split, plan.spec.seed)
-        _check(plan, dataset)
-    except SourceError as error:
-        path = error.path or source.path
-        if error.param and error.param in source.args:
-            path = (*source.path, error.param)
-        raise _error(plan, path, Code.DATA, error.message, error.remedy) from None
+        yield
     except Refusal as refusal:
-        assert plan.spec.train is not None
-        raise _error(
-            plan, plan.spec.train.loss.path, Code.TRAIN, refusal.message, refusal.remedy
-        ) from None
-    return dataset
-
-
-def _error(
-    plan: Plan, path: Route, code: Code, message: str, remedy: str | None = None
-) -> SpecError:
-    return SpecError([Diagnostic(code, message, plan.spec.document.place(path), remedy)])
+        at = route if refusal.param is None else (*route, refusal.param)
+        raise document.error(code, refusal.message, at, refusal.remedy) from None
 
 
 def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
     """Cut the parts that the source does not bring out of the training part."""
     parts = dict(dataset.parts)
-    cut: tuple[tuple[PartName, float], ...] = (
-        ("test", split.test),
-        ("validation", split.validation),
-    )
-    for name, share in cut:
-        if not share:
+    sizes = divide(split, {name: len(part) for name, part in parts.items()})
+    names: tuple[PartName, ...] = ("test", "validation")
+    for name in names:
+        if name not in sizes or name in dataset.parts:
             continue
-        if name in parts:
-            raise SourceError(
-                f"the source brings its own {name} part, so split.{name} has nothing to do",
-                f"remove split.{name}",
-                path=("data", "split", name),
-            )
-        whole = parts["train"]
-        taken = round(len(whole) * share)
-        if not 0 < taken < len(whole):
-            raise SourceError(
-                f"split.{name} {share:g} of {len(whole)} samples leaves a part empty",
-                "use a larger share, or more data",
-                path=("data", "split", name),
-            )
+        whole, taken = parts["train"], sizes[name]
         order = torch.arange(len(whole))
         if split.shuffle:
             order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
         # In the source's order again, so that a part without shuffling is the file's.
         kept, held_out = order[:-taken].sort().values, order[-taken:].sort().values
         parts["train"], parts[name] = whole.subset(kept), whole.subset(held_out)
-    return Dataset(parts, dataset.target, dataset.classes)
+    return replace(dataset, parts=parts)
 
 
-def _check(plan: Plan, dataset: Dataset) -> None:
-    for name, part in dataset.parts.items():
-        if not len(part):
-            raise SourceError(f"the {name} part is empty")
-        if len(part.inputs) != len(part):
-            raise SourceError(
-                f"the {name} part has {len(part.inputs):,} inputs, but {len(part):,} targets"
-            )
-        _check_inputs(name, part, plan)
-        _check_labels(name, part, dataset)
-    if plan.spec.train and not isinstance(dataset.target, Unknown):
-        check_target(plan.spec.train.loss, plan.output, dataset.target)
+def _check_lengths(name: PartName, part: Part) -> None:
+    if len(part.inputs) != len(part):
+        raise Refusal(f"the {name} part has {len(part.inputs):,} inputs, but {len(part):,} targets")
+    if not len(part):
+        raise Refusal(f"the {name} part is empty")
 
 
 def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
@@ -95,27 +90,70 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
         return
     raw = plan.pipeline.raw if plan.pipeline else None
     if raw and tuple(inputs.shape[1:]) != (raw.channels, raw.height, raw.width):
-        raise SourceError(
+        raise Refusal(
             f"the {name} part's images are {list(inputs.shape[1:])}, not {raw}",
             "are its files whole?",
         )
     if inputs.dtype == torch.int64:
         low, high = int(inputs.min()), int(inputs.max())
         if low < 0 or high >= vocabulary(plan):
-            raise SourceError(
+            raise Refusal(
                 f"the {name} part has token ids from {low} to {high}, "
                 f"but Embedding knows 0 to {vocabulary(plan) - 1}"
             )
 
 
-def _check_labels(name: PartName, part: Part, dataset: Dataset) -> None:
+def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> None:
+    """Refuse targets that the loss does not take, and labels of no class."""
+    loss, args = loss_of(plan)
     if part.targets.is_floating_point():
         if not part.targets.isfinite().all():
-            raise SourceError(f"the {name} part has targets that are not finite numbers")
-    elif isinstance(dataset.target, Classes):
-        low, high = int(part.targets.min()), int(part.targets.max())
-        if low < 0 or (dataset.target.count is not None and high >= dataset.target.count):
-            raise SourceError(
-                f"the {name} part has labels from {low} to {high}, "
-                f"but classes count from 0 to {(dataset.target.count or 1) - 1}"
+            raise Refusal(f"the {name} part has targets that are not finite numbers")
+        if loss:
+            _check_bounds(name, part.targets, loss.name, loss.bounds(args))
+    elif isinstance(target, Classes):
+        labels = counted(part.targets, args)
+        if loss and not len(labels):
+            raise Refusal(
+                f"every label of the {name} part is {args['ignore_index']}, which {loss.name} "
+                "ignores"
             )
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or (target.count is not None and high >= target.count):
+            raise Refusal(
+                f"the {name} part has labels from {low} to {high}, "
+                f"but classes count from 0 to {(target.count or 1) - 1}"
+            )
+
+
+def _check_bounds(name: PartName, targets: Tensor, loss: str, bounds: Bounds) -> None:
+    low, high = float(targets.min()), float(targets.max())
+    within = bounds.low <= low and high <= bounds.high
+    if bounds.ends:
+        within = bool(((targets == bounds.low) | (targets == bounds.high)).all())
+    if not within:
+        raise Refusal(
+            f"the {name} part has targets from {low:g} to {high:g}, but {loss} takes them {bounds}",
+            "store such targets, or use another loss",
+        )
+
+
+def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
+    """Arrays that look like images of 8 bits: floats of images lie in [0, 1]."""
+    shape, inputs = plan.input.shape, dataset.parts["train"].inputs
+    assert plan.pipeline is not None
+    source = plan.pipeline.source
+    if plan.pipeline.raw or isinstance(inputs, ImageFiles) or inputs.dtype != torch.float32:
+        return
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        return
+    low, high = float(inputs.min()), float(inputs.max())
+    if low >= 0 and 127 < high <= 255 and bool((inputs == inputs.floor()).all()):
+        yield Diagnostic(
+            Code.DATA,
+            f"'{source.args['inputs']}' holds whole numbers from {low:g} to {high:g}, as images of "
+            "8 bits do: they reach the network as they are",
+            plan.spec.document.place((*source.path, "inputs")),
+            "store floats in [0, 1]: `inputs.astype('float32') / 255`",
+            severity=Severity.WARNING,
+        )

@@ -6,15 +6,13 @@ theirs fix the image's size when exported, these carry it along as an expression
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms import v2
 
 from netspec.catalogue.transforms import TRANSFORMS, pair
-from netspec.compiler import attribute
+from netspec.compiler import attribute, resolve
 from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
 
@@ -82,9 +80,8 @@ class Preprocessing(nn.Module):
 
 
 def _step(step: Named) -> nn.Module:
-    own = {"Resize": Resize, "CenterCrop": CenterCrop}
-    kind: Any = own.get(step.type) or attribute(TRANSFORMS[step.type])
-    made: nn.Module = kind(**step.args)
+    entry = TRANSFORMS[step.type]
+    made: nn.Module = resolve(entry.deployed or entry.target)(**step.args)
     return made
 
 

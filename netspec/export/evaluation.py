@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +15,10 @@ from netspec.diagnostics import Code, InputError
 from netspec.planning import Plan
 from netspec.runtime import Session
 from netspec.runtime.samples import One
-from netspec.spec.model import Named
+from netspec.spec.loading import loads
+from netspec.spec.model import Named, Spec
+from netspec.spec.reading import parse
+from netspec.spec.writing import resolved, to_yaml
 from netspec.training.metrics import Measures, metrics_of
 
 BATCH = 64
@@ -23,7 +27,7 @@ BATCH = 64
 def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> Measures:
     """The spec's metrics, accuracy by default for classes; the file's outputs are taken as they
     are, so there is no loss. Raises InputError where the file is another network's, or nothing
-    says what to measure."""
+    says what to measure, SpecError where the spec's split is not the file's."""
     if session.metadata.digest != plan.digest:
         raise InputError.of(
             Code.MODEL,
@@ -41,6 +45,7 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
             file=str(session.path),
             remedy="give a spec with train.metrics with --spec",
         )
+    _check_split(plan, session, part)
     metrics = metrics_of(named, probabilities=session.metadata.output.activation == "sigmoid")
     prepare = _preparation(plan, session)
     chosen = dataset.parts[part]
@@ -52,6 +57,48 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
         for name, metric in metrics.items():
             totals[name] += float(metric(outputs, chosen.targets[rows.start : rows.stop]).sum())
     return {name: total / len(chosen) for name, total in totals.items()}
+
+
+class Cut(NamedTuple):
+    """What decides which samples a split gives to a part; `seed` None: it takes the last rows."""
+
+    test: float
+    validation: float
+    seed: int | None
+
+    def __str__(self) -> str:
+        shares = f"test {self.test:g} and validation {self.validation:g}"
+        return f"{shares} with " + ("the last rows" if self.seed is None else f"seed {self.seed}")
+
+
+def _cut(spec: Spec, part: PartName) -> Cut | None:
+    """How a split cuts the part; None where it is as the source brings it."""
+    if spec.data is None:
+        return None
+    split = spec.data.split
+    validation = 0 if part == "test" else split.validation  # the test part is cut first
+    if not split.test and not validation:
+        return None
+    return Cut(split.test, validation, spec.seed if split.shuffle else None)
+
+
+def _check_split(plan: Plan, session: Session, part: PartName) -> None:
+    """Refuse a part that another split makes than the one that the file was trained with."""
+    cut, file = _cut(plan.spec, part), parse(session.metadata.spec, str(session.path)).data
+    if cut is None or not isinstance(file, dict) or not isinstance(file.get("data"), dict):
+        return
+    # A file does not keep its source's paths, without which its spec is none.
+    source = resolved(plan.spec)["data"]["source"]
+    completed = to_yaml({**file, "data": {**file["data"], "source": source}})
+    trained = _cut(loads(completed, f"{session.path} (its spec)"), part)
+    if trained != cut:
+        raise plan.spec.document.error(
+            Code.DATA,
+            f"the {part} part may hold samples that the file learned from: it was trained with "
+            f"{trained or 'no split'}, and the spec has {cut}",
+            ("data", "split"),
+            "give the split and train.seed of the spec that it was exported from",
+        )
 
 
 def _preparation(plan: Plan, session: Session) -> Callable[[Tensor], Tensor]:

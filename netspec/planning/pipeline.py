@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from netspec.catalogue.component import Component, Refusal
-from netspec.catalogue.sources import SOURCES, Images
+from netspec.catalogue.sources import SOURCES, Images, Sizes
 from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Size, Stage
 from netspec.diagnostics import Code
 from netspec.planning.plans import Pipeline
 from netspec.planning.refusing import refuse
 from netspec.shapes import Dim, Expr, Tensor, show
 from netspec.spec.findings import Findings
-from netspec.spec.model import Named, Spec
+from netspec.spec.model import Named, Spec, Split
+
+Count = TypeVar("Count", int, int | None)
 
 
 def complete(entry: Component, named: Named) -> Named:
@@ -24,14 +28,6 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
     assert spec.data is not None and spec.input is not None
     data, source = spec.data, SOURCES[spec.data.source.type]
     named = complete(source, data.source)
-    if data.split.validation + data.split.test >= 1:
-        findings.add(
-            Code.DATA,
-            f"validation {data.split.validation:g} and test {data.split.test:g} "
-            "leave nothing to train on",
-            ("data", "split"),
-            key=True,
-        )
     stages = {"augment": data.augment, "evaluate": data.evaluate, "preprocess": data.preprocess}
     steps = {
         stage: tuple(complete(TRANSFORMS[step.type], step) for step in written)
@@ -66,9 +62,56 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         images=images,
         raw=raw,
         target=source.labels(dict(named.args)),
-        parts=source.parts(dict(named.args)),
+        sizes=_sizes(source.parts(dict(named.args)), data.split, findings),
         **steps,
     )
+
+
+def divide(split: Split, sizes: Mapping[str, Count]) -> dict[str, Count]:
+    """The parts and their sizes after the split of what a source brings: the test share of its
+    training part, then the validation share of what is left. Raises Refusal about a share."""
+    divided = dict(sizes)
+    for name, share in (("test", split.test), ("validation", split.validation)):
+        if not share:
+            continue
+        if name in sizes:
+            raise Refusal(
+                f"the source brings its own {name} part, so split.{name} has nothing to do",
+                f"remove split.{name}",
+                name,
+            )
+        whole = divided["train"]
+        if whole is None:
+            divided[name] = whole
+            continue
+        divided[name] = taken = round(whole * share)
+        divided["train"] = whole - taken
+        if not 0 < taken < whole:
+            raise Refusal(
+                f"split.{name} {share:g} of {whole:,} sample{'s' * (whole != 1)} leaves a part "
+                "empty",
+                "use another share, or more data",
+                name,
+            )
+    return divided
+
+
+def _sizes(brought: Sizes | None, split: Split, findings: Findings) -> Sizes | None:
+    """As `divide`; None where only the data knows, or a finding stands against the split."""
+    if split.validation + split.test >= 1:
+        findings.add(
+            Code.DATA,
+            f"validation {split.validation:g} and test {split.test:g} leave nothing to train on",
+            ("data", "split"),
+            key=True,
+        )
+        return None
+    try:
+        return None if brought is None else divide(split, brought)
+    except Refusal as refusal:
+        path = ("data", "split", str(refusal.param))
+        findings.add(Code.DATA, refusal.message, path, refusal.remedy)
+        return None
 
 
 def _raw(images: Images, input: Tensor, source: Named) -> Image:
@@ -103,6 +146,10 @@ def _check_way(
             except Refusal as refusal:
                 refuse(refusal, step, findings, Code.DATA)
                 return False
+            try:
+                transform.doubt(dict(step.args))
+            except Refusal as refusal:
+                refuse(refusal, step, findings, Code.DATA, warning=True)
     sizes = (image.height, image.width)
     if all(map(_fits, sizes, input.shape[1:])):
         return True

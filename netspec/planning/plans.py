@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
 from netspec.catalogue.layers.structure import Container
-from netspec.catalogue.sources import Images, Target
+from netspec.catalogue.sources import Images, Sizes, Target
 from netspec.catalogue.transforms import Image
 from netspec.diagnostics import Diagnostic
 from netspec.shapes import Dim, Tensor, numel
@@ -109,7 +109,7 @@ class Pipeline:
     """What happens to a sample between its source and the network, and what its target is.
 
     `raw`: the source's images in the input's number of channels; None where samples come in the
-    input's own shape.
+    input's own shape. `sizes`: how many samples each part has after the split.
     """
 
     source: Named
@@ -119,7 +119,18 @@ class Pipeline:
     evaluate: tuple[Named, ...]
     preprocess: tuple[Named, ...]
     target: Target
-    parts: frozenset[str] | None
+    sizes: Sizes | None
+
+    @property
+    def parts(self) -> frozenset[str] | None:
+        """The parts there are after the split; None where only the data knows."""
+        return None if self.sizes is None else frozenset(self.sizes)
+
+    @property
+    def samples(self) -> dict[str, int] | None:
+        """How many samples each of them has; None where only the data knows."""
+        known = {name: size for name, size in (self.sizes or {}).items() if size is not None}
+        return known if self.sizes is not None and len(known) == len(self.sizes) else None
 
     def canonical(self) -> list[Any]:
         steps = (*self.evaluate, *self.preprocess)

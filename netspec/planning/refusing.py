@@ -15,6 +15,8 @@ def refuse(
     findings: Findings,
     code: Code,
     via: tuple[Route, ...] = (),
+    *,
+    warning: bool = False,
 ) -> None:
     """Against a component; at its name where the parameter is not written."""
     written = refusal.param is not None and refusal.param in named.args
@@ -22,7 +24,8 @@ def refuse(
     message = refusal.message
     if not message.startswith(named.type):
         message = f"{named.type}: {message}"
-    findings.add(code, message, path, refusal.remedy, key=not written, via=via)
+    say = findings.warn if warning else findings.add
+    say(code, message, path, refusal.remedy, key=not written, via=via)
 
 
 def refuse_layer(refusal: Refusal, entry: Entry, findings: Findings, code: Code) -> None:

@@ -14,8 +14,8 @@ from netspec import images
 from netspec.diagnostics import Code, InputError, NetspecError
 from netspec.runtime import arrays
 from netspec.runtime.metadata import Metadata
-from netspec.runtime.sizes import describe, fixed, solve
 from netspec.shapes import show
+from netspec.sizes import describe, fixed, solve
 
 Array = npt.NDArray[Any]
 One = Array | str | os.PathLike[str] | images.Picture

@@ -14,8 +14,8 @@ import onnxruntime
 from netspec import files
 from netspec.diagnostics import Code, InputError, NetspecError
 from netspec.runtime import devices, integrity, metadata, samples
-from netspec.runtime.sizes import describe, solve
 from netspec.shapes import name, show
+from netspec.sizes import describe, solve
 
 Array = npt.NDArray[Any]
 

@@ -25,7 +25,7 @@ ENTRIES = [
     entry
     for table in (LAYERS, LOSSES, OPTIMIZERS, SCHEDULERS, TRANSFORMS, INITIALIZERS, SOURCES)
     for entry in table.values()
-    if entry.target and not isinstance(entry, Container) and "sources" not in entry.target
+    if entry.target and not isinstance(entry, Container) and "netspec.data" not in entry.target
 ]
 WRAPPED = (
     "RNN",

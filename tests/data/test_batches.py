@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from netspec.data.batches import Batch, Batches
 from netspec.data.dataset import Part
 from netspec.data.loading import load
+from netspec.diagnostics import InputError
 from netspec.planning import make_plan
 from netspec.spec.loading import loads
 
@@ -121,6 +125,32 @@ def test_evaluation_is_not_augmented() -> None:
     inputs = made.part.inputs
     assert isinstance(inputs, Tensor)
     assert torch.equal(batch.inputs, (inputs[:16] / 255 - 0.3) / 0.4)
+
+
+def test_an_image_damaged_within_is_named_when_it_is_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / name / "1.png")
+    path = tmp_path / "b" / "1.png"
+    intact = path.read_bytes()
+    path.write_bytes(intact[:2000] + bytes(100) + intact[2100:])
+    made = make_plan(
+        loads(
+            "netspec: 1\ninput: [3, 40, 40]\nmodel: [Flatten]\n"
+            f"data: {{source: {{ImageFolder: {{root: '{tmp_path}'}}}}, "
+            "evaluate: [Resize: {size: [40, 40]}]}\n"
+        )
+    )
+    loaded = load(made)
+    with pytest.raises(InputError, match="damaged or cut off") as caught:
+        list(Batches(made, loaded.parts["train"], CPU, batch_size=2, training=True).epoch(0))
+    (found,) = caught.value.diagnostics
+    assert (found.place.file, found.remedy) == (str(path), "replace the file by an intact copy")
+    # So that a run can go on with an intact copy.
+    damaged = loaded.fingerprint
+    path.write_bytes(intact)
+    assert load(made).fingerprint == damaged
 
 
 def test_tensors_come_as_they_are() -> None:

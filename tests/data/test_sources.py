@@ -17,11 +17,12 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
+from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.sources import Classes, Values
 from netspec.data.dataset import Dataset, ImageFiles, Part
 from netspec.data.loading import load
 from netspec.data.sources import Request, downloaded
-from netspec.diagnostics import SpecError
+from netspec.diagnostics import InputError, Severity, SpecError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 
@@ -345,6 +346,33 @@ def test_folders_that_make_no_data_set(tmp_path: Path) -> None:
     assert found() == f"'{root / 'val'}' has classes that '{root / 'train'}' lacks: wasp"
 
 
+def test_damaged_images_are_found_before_training_and_each_is_named(tmp_path: Path) -> None:
+    for number in range(6):
+        draw(tmp_path / "a" / f"{number}.png", size=(40, 40))
+        draw(tmp_path / "a" / f"{number}.jpg", size=(40, 40))
+    (tmp_path / "a" / "1.png").write_bytes(b"")
+    (tmp_path / "a" / "2.png").write_text("<html>404</html>")
+    cut = tmp_path / "a" / "3.jpg"
+    cut.write_bytes(cut.read_bytes()[:-300])
+    with pytest.raises(InputError) as caught:
+        dataset(folder(tmp_path), **PHOTO)
+    found = {Path(each.place.file).name: each.message for each in caught.value.diagnostics}
+    assert list(found) == ["1.png", "2.png", "3.jpg"]
+    assert found["3.jpg"].startswith("the image is damaged or cut off")
+
+
+def test_an_image_that_resizing_makes_huge_is_named(tmp_path: Path) -> None:
+    for name in "ab":
+        draw(tmp_path / name / "1.png")
+    long = tmp_path / "b" / "long.png"
+    Image.new("L", (2_000_000, 4)).save(long)
+    steps = "evaluate: [Resize: {size: 2048}, CenterCrop: {size: 8}]"
+    source = f"ImageFolder: {{root: '{tmp_path}'}}\n  {steps}"
+    found = finding(source, **PHOTO)
+    assert found.startswith(f"6: '{long}' is 2,000,000x4, and Resize makes [3, 2048, 1024000000] ")
+    assert "GiB" in found and "this machine has" in found
+
+
 def test_more_class_folders_than_outputs_are_refused_at_the_loss(tmp_path: Path) -> None:
     for name in "abc":
         draw(tmp_path / name / "1.png")
@@ -393,6 +421,59 @@ def test_floats_are_values(tmp_path: Path) -> None:
         assert dataset(source, **VALUES).target == Values(shape)
 
 
+@pytest.mark.parametrize("kind", [">f4", ">f8", np.longdouble, np.float16, ">i4", np.uint64])
+def test_numbers_of_every_kind_are_taken(kind: Any, tmp_path: Path) -> None:
+    values = np.arange(12).reshape(4, 3).astype(kind)
+    source = tensors(tmp_path / "a.npz", inputs=values, targets=np.arange(4).astype(kind))
+    found = dataset(source, **VALUES).parts["train"]
+    assert torch.equal(tensor(found), torch.arange(12, dtype=torch.float32).reshape(4, 3))
+    assert found.targets.flatten().tolist() == [0, 1, 2, 3]
+
+
+def test_whole_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.full(4, 2**63, np.uint64))
+    assert "'targets' holds 9223372036854775808" in finding(source, **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("input", "layers", "right", "wrong"),
+    [
+        ("[1, 4*L]", "Flatten", (1, 12), (1, 10)),
+        ("[1, L]", "Conv1d: {out_channels: 2, kernel_size: 7}", (1, 7), (1, 6)),
+        ("[1, H, H]", "Conv2d: {out_channels: 2, kernel_size: 3}", (1, 5, 5), (1, 5, 6)),
+        ("[L, (L + 1)//2]", "Mean: {dim: 2}", (5, 3), (5, 4)),
+        ("[H + W, H, 2*W]", "Mean: {dim: 1}", (5, 2, 6), (6, 2, 6)),
+        ("[H + W, 3]", "Mean: {dim: 1}", (2, 3), (1, 3)),
+    ],
+)
+def test_samples_have_the_sizes_that_the_input_s_names_take(
+    input: str,
+    layers: str,
+    right: tuple[int, ...],
+    wrong: tuple[int, ...],
+    tmp_path: Path,
+) -> None:
+    rest = {"input": input, "layers": f"{{{layers}}}"}
+    arrays = {"targets": np.zeros(2)}
+    source = tensors(tmp_path / "a.npz", inputs=np.zeros((2, *right)), **arrays)
+    assert tensor(dataset(source, **rest).parts["train"]).shape == (2, *right)
+    source = tensors(tmp_path / "b.npz", inputs=np.zeros((2, *wrong)), **arrays)
+    said = finding(source, **rest)
+    assert f"samples have the shape {list(wrong)}, but the input is [" in said
+    assert "from " in said
+
+
+def test_an_archive_that_unpacks_to_more_than_the_machine_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    header = b"\x93NUMPY\x01\x00\x76\x00"
+    said = b"{'descr': '<f8', 'fortran_order': False, 'shape': (4000000000000, 3), }"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inputs.npy", header + said.ljust(0x75) + b"\n" + bytes(96))
+    source = f"Tensors: {{path: '{path}'}}"
+    found = finding(source, **VALUES)
+    assert found.startswith(f"6: 'inputs' in '{path}' takes 89,407 GiB, and this machine has ")
+
+
 INPUTS, TARGETS = np.zeros((4, 3), np.float32), np.zeros(4, np.int64)
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -423,20 +504,127 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "CrossEntropyLoss takes class indices, but the targets are floats",
     ),
     "inputs no numbers": ({"inputs": INPUTS + np.nan, "targets": TARGETS}, "not finite"),
+    "more inputs": ({"inputs": INPUTS, "targets": TARGETS[:2]}, "4 inputs, but 2 targets"),
+    "more targets": ({"inputs": INPUTS[:2], "targets": TARGETS}, "2 inputs, but 4 targets"),
     "nothing": ({"inputs": INPUTS[:0], "targets": TARGETS[:0]}, "the train part is empty"),
 }
 
 
+@pytest.mark.parametrize("split", ["{}", "{test: 0.5}"])
 @pytest.mark.parametrize("case", WRONG)
-def test_arrays_that_do_not_fit(case: str, tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit(case: str, split: str, tmp_path: Path) -> None:
     arrays, words = WRONG[case]
     source = tensors(tmp_path / "a.npz", **arrays)
-    assert words in finding(source, loss="CrossEntropyLoss", **VALUES)
+    found = finding(source, loss="CrossEntropyLoss", split=split, **VALUES)
+    assert words in found
+    assert found[0] == "6" or "scores" in found or "floats" in found
 
 
 def test_targets_that_are_no_numbers(tmp_path: Path) -> None:
     source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.full((4, 2), np.inf))
     assert "targets that are not finite numbers" in finding(source, loss="MSELoss", **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "ignored"),
+    [
+        ("CrossEntropyLoss", -100),
+        ("NLLLoss", -100),
+        ("CrossEntropyLoss: {ignore_index: 255}", 255),
+        ("NLLLoss: {ignore_index: 1}", 1),
+    ],
+)
+def test_labels_that_the_loss_ignores_are_no_classes(
+    loss: str, ignored: int, tmp_path: Path
+) -> None:
+    def source(labels: list[int]) -> str:
+        return tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array(labels))
+
+    rest = VALUES | {"layers": "Linear: {out_features: 2}, LogSoftmax: {dim: 1}"}
+    found = dataset(source([0, ignored, 1, 0]), loss=f"{{{loss}}}", **rest)
+    assert found.parts["train"].targets.tolist() == [0, ignored, 1, 0]
+    name = loss.partition(":")[0]
+    said = finding(source([ignored] * 4), loss=f"{{{loss}}}", **rest)
+    assert said == f"6: every label of the train part is {ignored}, which {name} ignores"
+    assert "labels from -7 to " in finding(source([0, ignored, 1, -7]), loss=f"{{{loss}}}", **rest)
+
+
+def test_no_label_is_ignored_where_the_loss_ignores_none(tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array([0, -100, 1, 0]))
+    assert "labels from -100 to 1" in finding(source, loss="MultiMarginLoss", **VALUES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "right", "wrong", "words"),
+    [
+        ("BCEWithLogitsLoss", [0, 0.5, 1, 1], [0, 1, 1.5, 1], "0 to 1.5, but BCEWithLogitsLoss"),
+        ("BCELoss", [0, 0.5, 1, 1], [-1, 1, 1, 1], "-1 to 1, but BCELoss takes them between 0"),
+        ("MultiLabelSoftMarginLoss", [0, 1, 1, 0], [0, 1, 2, 0], "takes them between 0 and 1"),
+        ("KLDivLoss", [0, 0.5, 0.5, 1], [0, 1, -2, 1], "KLDivLoss takes them between 0 and 1"),
+        ("KLDivLoss: {log_target: true}", [-1, 0, -9, 0], [-1, 0.5, 0, 0], "takes them up to 0"),
+        ("PoissonNLLLoss", [0, 3, 17, 0.5], [0, -1, 3, 3], "takes them from 0"),
+        ("HingeEmbeddingLoss", [-1, 1, 1, -1], [-1, 0, 1, 1], "takes them as -1 or 1"),
+        ("SoftMarginLoss", [-1, 1, 1, -1], [0, 1, 0, 1], "takes them as -1 or 1"),
+    ],
+)
+def test_targets_are_those_that_the_loss_takes(
+    loss: str, right: list[float], wrong: list[float], words: str, tmp_path: Path
+) -> None:
+    rest = VALUES | {"layers": "Linear: {out_features: 1}, Sigmoid"}
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array(right))
+    assert dataset(source, loss=f"{{{loss}}}", **rest).target == Values((1,))
+    source = tensors(tmp_path / "a.npz", inputs=INPUTS, targets=np.array(wrong))
+    said = finding(source, loss=f"{{{loss}}}", **rest)
+    assert said.startswith("6: the train part has targets from ")
+    assert words in said
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES.values() if loss.wants == "same"])
+@pytest.mark.parametrize("binary", ["true", "false"])
+def test_synthetic_targets_are_those_that_the_loss_takes(loss: Loss, binary: str) -> None:
+    source = f"Synthetic: {{samples: 50, targets: 3, binary: {binary}}}"
+    layers = "Flatten, Linear: {out_features: 3}, Sigmoid"
+    found = dataset(source, loss=loss.name, layers=layers).parts["train"].targets
+    assert len(found.unique()) > 1
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 1, 5, 5))
+PIXELS[:, 0, 0, :2] = (0, 255)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_pixels_that_nobody_scaled_are_doubted(kind: type, tmp_path: Path) -> None:
+    rest = {"input": "[1, 5, 5]", "layers": "Flatten, Linear: {out_features: 3}"}
+
+    def warned(inputs: np.ndarray[Any, Any]) -> list[str]:
+        source = tensors(tmp_path / "a.npz", inputs=inputs.astype(kind), targets=TARGETS)
+        found = dataset(source, split="{test: 0.5}", **rest).warnings
+        assert all(each.severity is Severity.WARNING for each in found)
+        return [f"{each.place.line}: {each.message}" for each in found]
+
+    (said,) = warned(PIXELS)
+    assert said == (
+        "6: 'inputs' holds whole numbers from 0 to 255, as images of 8 bits do: they reach the "
+        "network as they are"
+    )
+    assert warned(PIXELS % 17) == []
+
+
+@pytest.mark.parametrize("inputs", [PIXELS - 40, PIXELS * 3, PIXELS + 0.5])
+def test_other_numbers_are_not_doubted(inputs: np.ndarray[Any, Any], tmp_path: Path) -> None:
+    source = tensors(tmp_path / "a.npz", inputs=inputs, targets=TARGETS)
+    rest = {"input": "[1, 5, 5]", "layers": "Flatten, Linear: {out_features: 3}"}
+    assert dataset(source, **rest).warnings == ()
+
+
+def test_scaled_pixels_and_long_vectors_are_not_doubted(tmp_path: Path) -> None:
+    scaled = (PIXELS / 255).astype(np.float32)
+    source = tensors(tmp_path / "a.npz", inputs=scaled, targets=TARGETS)
+    rest = {"input": "[1, 5, 5]", "layers": "Flatten, Linear: {out_features: 3}"}
+    assert dataset(source, **rest).warnings == ()
+    counts = PIXELS.reshape(4, 25).astype(np.uint8)
+    source = tensors(tmp_path / "b.npz", inputs=counts, targets=TARGETS)
+    assert dataset(source, **rest | {"input": "[25]"}).warnings == ()
 
 
 def test_a_pickle_in_an_archive_is_not_run(tmp_path: Path) -> None:
@@ -522,6 +710,30 @@ def test_synthetic_targets_are_classes_values_or_yes_and_no() -> None:
     found = dataset("Synthetic: {samples: 20, targets: 3, binary: true}")
     assert found.parts["train"].targets.shape == (20, 3)
     assert found.parts["train"].targets.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "samples: 1000000000000, classes: 2",
+            "its samples and targets take 245,869 GiB, and this",
+        ),
+        ("samples: 4611686018427387904, classes: 2", "its samples and targets take "),
+        ("samples: 10, targets: [4000000000, 4000000000]", "its map to the targets takes "),
+        ("samples: 10, classes: 1000000000000", "its map to the targets takes "),
+    ],
+)
+def test_synthetic_data_beyond_the_machine_s_memory(source: str, words: str) -> None:
+    found = finding(f"Synthetic: {{{source}}}")
+    assert found.startswith(f"6: {words}")
+    assert "GiB, and this machine has " in found
+
+
+def test_synthetic_samples_of_named_sizes_have_the_least(tmp_path: Path) -> None:
+    rest = {"input": "[1, 4*L, H]", "layers": "Conv2d: {out_channels: 2, kernel_size: 7}"}
+    found = dataset("Synthetic: {samples: 3, targets: 1}", **rest).parts["train"]
+    assert tensor(found).shape == (3, 1, 8, 7)
 
 
 def test_synthetic_token_ids_are_known() -> None:

@@ -117,6 +117,7 @@ class Layer(Component):
     activation: whether that is a softmax over the sample's first dimension, or a sigmoid.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
+    vocabulary: the parameter that says how many token ids it knows, from 0.
     """
 
     layouts: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ class Layer(Component):
     values: Literal["any", "unit", "as input"] = "any"
     activation: Callable[[Call], Activation] = _no_activation
     opaque: bool = False
+    vocabulary: str | None = None
 
     def __post_init__(self) -> None:
         if not self.target:

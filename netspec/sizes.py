@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from netspec.shapes import Dim, Expr, Shape, at, show
 
 
-def solve(shape: Shape, least: Mapping[str, int], found: Sequence[int]) -> dict[str, int] | None:
+def solve(
+    shape: Sequence[Dim], least: Mapping[str, int], found: Sequence[int]
+) -> dict[str, int] | None:
     """The value of each name where a sample's sizes are `found`; None where they don't fit.
 
     Each dimension of `shape` is a number or grows with one name (see `metadata.Input`). Sizes fit

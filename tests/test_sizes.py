@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from netspec.runtime.sizes import describe, solve
 from netspec.shapes import at, names
+from netspec.sizes import describe, solve
 from tests.runtime.models import sized
 
 SHAPES = [

@@ -1,0 +1,140 @@
+"""A file is measured on a part that it can't have learned from unless the spec says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import netspec
+from netspec.cli.evaluate import command
+from netspec.data.dataset import PartName
+from netspec.data.loading import load
+from netspec.diagnostics import SpecError
+from netspec.export.evaluation import evaluate
+from netspec.runtime import integrity, metadata
+from netspec.spec.loading import loads
+
+SPEC = """\
+netspec: 1
+input: [1, 8, 8]
+model: [Flatten, {{Linear: {{out_features: 10}}}}]
+data:
+  source: {source}
+  split: {split}
+train: {{epochs: 1, seed: {seed}, loss: CrossEntropyLoss, optimizer: SGD}}
+"""
+SYNTHETIC = "{Synthetic: {samples: 50, classes: 10}}"
+CUT = "{validation: 0.2, test: 0.2}"
+
+
+def spec(source: str = SYNTHETIC, split: str = CUT, seed: int = 0) -> netspec.Spec:
+    return loads(SPEC.format(source=source, split=split, seed=seed))
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return netspec.export_onnx(spec(), tmp_path_factory.mktemp("s") / "a.onnx").path
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = spec("Digits", "{validation: 0.1}")
+    return netspec.export_onnx(made, tmp_path_factory.mktemp("d") / "a.onnx").path
+
+
+def measured(file: Path, made: netspec.Spec, part: PartName) -> None:
+    plan = netspec.plan(made)
+    found = evaluate(plan, netspec.Session(file), load(plan), part)
+    assert found.keys() == {"accuracy"}
+
+
+def refused(file: Path, made: netspec.Spec, part: PartName) -> str:
+    with pytest.raises(SpecError) as caught:
+        measured(file, made, part)
+    (found,) = caught.value.diagnostics
+    return f"{found.place.line}: {found.message}"
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_the_same_split_is_measured(part: PartName, synthetic: Path) -> None:
+    measured(synthetic, spec(), part)
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_another_seed_cuts_other_parts(part: PartName, synthetic: Path) -> None:
+    said = refused(synthetic, spec(seed=1), part)
+    assert said.startswith(f"6: the {part} part may hold samples that the file learned from: ")
+    assert "seed 1" in said and "seed 0" in said
+
+
+def test_other_shares_cut_other_parts(synthetic: Path) -> None:
+    other = spec(split="{validation: 0.2, test: 0.3}")
+    for part in ("train", "validation", "test"):
+        assert "test 0.3" in refused(synthetic, other, part)  # type: ignore[arg-type]
+    other = spec(split="{validation: 0.3, test: 0.2}")
+    measured(synthetic, other, "test")  # which is cut first
+    assert "validation 0.3" in refused(synthetic, other, "validation")
+    last = spec(split="{validation: 0.2, test: 0.2, shuffle: false}")
+    assert "the last rows" in refused(synthetic, last, "test")
+
+
+def test_a_part_of_the_source_s_own_is_the_same_whatever_the_seed(digits: Path) -> None:
+    other = spec("Digits", "{validation: 0.2}", seed=5)
+    measured(digits, other, "test")
+    assert "validation 0.2" in refused(digits, other, "validation")
+    measured(digits, spec("Digits", "{}", seed=5), "train")
+
+
+def test_paths_which_a_file_does_not_keep_are_the_spec_s(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        for each in "ab":
+            folder = tmp_path / name / each
+            folder.mkdir(parents=True)
+            for number in range(5):
+                pixels = np.full((8, 8), number * 20, np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+
+    def made(name: str, seed: int) -> netspec.Spec:
+        source = f"{{ImageFolder: {{root: '{tmp_path / name}'}}}}"
+        source += "\n  evaluate: [Resize: {size: [8, 8]}]"
+        return spec(source, "{test: 0.5}", seed)
+
+    file = netspec.export_onnx(made("one", 0), tmp_path / "a.onnx").path
+    measured(file, made("two", 0), "test")
+    assert "seed 1" in refused(file, made("two", 1), "test")
+
+
+def test_a_file_that_names_a_download_neither_fetches_nor_writes(tmp_path: Path) -> None:
+    text = """\
+netspec: 1
+input: [1, 28, 28]
+model: [Flatten, {Linear: {out_features: 10}}]
+data: {source: {MNIST: {root: ROOT, download: true}}}
+train: {epochs: 1, loss: CrossEntropyLoss, optimizer: SGD}
+""".replace("ROOT", str(tmp_path / "fetched"))
+    file = netspec.export_onnx(loads(text), tmp_path / "a.onnx").path
+    named(file, text)
+    done = CliRunner().invoke(command, [str(file)])
+    assert isinstance(done.exception, SpecError)
+    (found,) = done.exception.diagnostics
+    assert "MNIST cannot be read" in found.message
+    assert found.remedy is not None and "download" not in found.remedy
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.onnx"]
+
+
+def named(file: Path, spec: str) -> None:
+    """Seal the file anew with another spec in it, as anyone can."""
+    proto = onnx.load(file)
+    for each in proto.metadata_props:
+        if each.key == metadata.KEY:
+            found = metadata.decode(each.value)
+            each.value = replace(found, spec=spec).encode()
+        elif each.key == integrity.SEAL_KEY:
+            each.value = integrity.PLACEHOLDER
+    file.write_bytes(integrity.seal(proto.SerializeToString()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import os
 from collections import OrderedDict
@@ -99,13 +100,33 @@ def _module(node: Node, spec: Spec, initialize: bool) -> nn.Module:
     elif layer.opaque:
         made = opaque.make(attribute(layer), args, node, spec, initialize)
     else:
+        _check_recent(layer, args, node, spec)
         made = attribute(layer)(**args)
     return made
 
 
+def lacking(layer: Layer) -> set[str]:
+    """Those of a layer's recent parameters that this torch's class does not have."""
+    recent = {param.name for param in layer.params if param.recent}
+    return recent - set(inspect.signature(attribute(layer)).parameters) if recent else recent
+
+
+def _check_recent(layer: Layer, args: Mapping[str, Any], node: Node, spec: Spec) -> None:
+    """Raises SpecError where the layer cannot be made with this torch."""
+    for param in lacking(layer) & args.keys():
+        assert node.entry is not None
+        raise spec.document.error(
+            Code.ENVIRONMENT,
+            f"{layer.name} has no {param} in torch {torch.__version__}",
+            (*node.entry.path, layer.name, param),
+            "install a newer torch, or leave it out",
+            key=True,
+        )
+
+
 def arguments(layer: Layer, args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as torch takes them: tuples for lists, classes and modules for their names."""
-    return {name: _argument(layer, name, value) for name, value in args.items()}
+    return {name: _argument(layer, name, value) for name, value in layer.said(args).items()}
 
 
 def _argument(layer: Layer, name: str, value: Any) -> Any:

@@ -12,8 +12,12 @@ from torch import Tensor, nn
 
 import netspec
 from netspec import compiler
+from netspec.catalogue.component import Param
+from netspec.catalogue.layers import LAYERS, Layer
+from netspec.catalogue.types import BOOLEAN, POSITIVE
 from netspec.diagnostics import SetupError, SpecError
 from netspec.planning import make_plan
+from netspec.spec import checking
 from netspec.spec.loading import load, loads
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -166,6 +170,48 @@ def test_more_parameters_than_memory_are_refused_before_they_are_made() -> None:
         """
     with pytest.raises(SetupError, match=r"1,000,001,000,000 parameters take 3,725 GiB"):
         build(text)
+
+
+class Older(nn.Identity):
+    """A layer's class in a torch that has one parameter less."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+
+
+def test_a_parameter_that_this_torch_lacks_is_passed_on_only_where_it_says_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = (Param("size", POSITIVE), Param("bias", BOOLEAN, True, recent=True))
+    layer = Layer(name="Older", target=f"{__name__}:Older", params=params)
+    monkeypatch.setitem(LAYERS, "Older", layer)
+    checking.refresh()
+    text = "netspec: 1\ninput: [3]\nmodel:\n  - Older: {size: 1}\n"
+    try:
+        assert isinstance(build(text)[0], Older)
+        assert isinstance(build(text.replace("1}", "1, bias: true}"))[0], Older)
+        found = finding(text.replace("1}", "1, bias: false}"))
+    finally:
+        monkeypatch.undo()
+        checking.refresh()
+    assert found == f"4: Older has no bias in torch {torch.__version__}"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["BatchNorm2d: {affine: true", "InstanceNorm2d: {affine: true", "GroupNorm: {num_groups: 3"],
+)
+def test_a_norm_has_no_bias_where_it_says_so(layer: str) -> None:
+    text = f"netspec: 1\ninput: [3, 2, 2]\nmodel: [{layer}, bias: false}}]\n"
+    assert make_plan(loads(text)).parameters == 3
+    if not compiler.lacking(LAYERS[layer.partition(":")[0]]):
+        assert "0.weight" in build(text).state_dict()
+        assert "0.bias" not in build(text).state_dict()
+
+
+def test_a_bias_that_is_not_written_leaves_the_digest_as_it_was_before_there_was_one() -> None:
+    made = make_plan(loads("netspec: 1\ninput: [3, 2, 2]\nmodel: [BatchNorm2d]\n"))
+    assert made.digest == "6131259cb578e123716def24cf9c89cb693088c07349828f74110b9aa3731235"
 
 
 # init

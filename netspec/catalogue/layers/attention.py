@@ -76,6 +76,7 @@ ENCODER_LAYER = Layer(
     name="TransformerEncoderLayer",
     target="netspec.modules:TransformerEncoderLayer",
     doc="self-attention and a feed-forward network, each with its norm",
+    output_is="spare",
     layouts=("T, features",),
     params=(
         inferred("d_model", POSITIVE),
@@ -135,6 +136,7 @@ LAYERS = [
         name="MultiheadAttention",
         target="netspec.modules:MultiheadAttention",
         doc="self-attention: the input is query, key and value",
+        output_is="spare",
         layouts=("T, features",),
         params=(
             inferred("embed_dim", POSITIVE),
@@ -157,6 +159,7 @@ LAYERS = [
         name="TransformerEncoder",
         target="netspec.modules:TransformerEncoder",
         doc="a stack of copies of one encoder layer, equal at first as in torch",
+        output_is="spare",
         layouts=("T, features",),
         params=(
             Param("encoder_layer", NESTED[0]),

@@ -105,7 +105,8 @@ class Layer(Component):
     exportable: refuses what torch's exporter or onnxruntime cannot do of it.
     withheld: parameters of the torch class that are not offered → the reason.
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
-        does not need it; `as input`: it may be the input itself; `kept`: it is needed.
+        does not need it; `as input`: it may be the input itself; `kept`: it is needed; `kept in
+        place`: it is where the layer itself works in place.
     values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
@@ -121,7 +122,7 @@ class Layer(Component):
     exportable: Callable[[Call], None] = _fine
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
-    output_is: Literal["spare", "as input", "kept"] = "kept"
+    output_is: Literal["spare", "as input", "kept", "kept in place"] = "kept"
     values: Literal["any", "unit", "as input"] = "any"
     opaque: bool = False
 

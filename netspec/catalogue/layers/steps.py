@@ -96,6 +96,7 @@ LAYERS = [
     Layer(
         name="Permute",
         values="as input",
+        output_is="as input",
         target="torchvision.ops:Permute",
         doc="reorders the dimensions",
         params=(Param("dims", ListOf(NATURAL, 1), doc="starts with 0, the batch"),),
@@ -105,6 +106,7 @@ LAYERS = [
     Layer(
         name="Reshape",
         values="as input",
+        output_is="as input",
         target="netspec.modules:Reshape",
         doc="a view of the same elements",
         params=(Param("shape", SIZES, doc="leaves the batch out; may hold one -1"),),
@@ -113,6 +115,7 @@ LAYERS = [
     ),
     Layer(
         name="Mean",
+        output_is="spare",
         target="netspec.modules:Mean",
         doc="the mean over one or more dimensions",
         params=(
@@ -124,6 +127,7 @@ LAYERS = [
     Layer(
         name="Select",
         values="as input",
+        output_is="as input",
         target="netspec.modules:Select",
         doc="one index of a dimension, which goes",
         params=(DIM, Param("index", INTEGER)),
@@ -133,6 +137,7 @@ LAYERS = [
     Layer(
         name="Narrow",
         values="as input",
+        output_is="as input",
         target="netspec.modules:Narrow",
         doc="`length` indices of a dimension, from `start`",
         params=(DIM, Param("start", INTEGER), Param("length", POSITIVE)),
@@ -141,6 +146,7 @@ LAYERS = [
     ),
     Layer(
         name="ClassToken",
+        output_is="spare",
         target="netspec.modules:ClassToken",
         doc="a learned token before the others, zero at first, as in torchvision's ViT",
         layouts=("T, features",),
@@ -151,6 +157,7 @@ LAYERS = [
     ),
     Layer(
         name="PositionalEmbedding",
+        output_is="spare",
         target="netspec.modules:PositionalEmbedding",
         doc="a learned vector added at each position, as in torchvision's ViT",
         layouts=("T, features",),
@@ -164,6 +171,7 @@ LAYERS = [
     ),
     Layer(
         name="LayerScale",
+        output_is="spare",
         target="netspec.modules:LayerScale",
         doc="a learned factor for each channel (Touvron et al., 2021, arXiv:2103.17239)",
         params=(
@@ -176,18 +184,21 @@ LAYERS = [
     ),
     Layer(
         name="Scale",
+        output_is="spare",
         target="netspec.modules:Scale",
         doc="multiplies by a constant",
         params=(Param("factor", NUMBER),),
     ),
     Layer(
         name="StochasticDepth",
+        output_is="as input",
         target="torchvision.ops:StochasticDepth",
         doc="zeroes whole samples (row) or batches in training (Huang et al., arXiv:1603.09382)",
         params=(Param("p", PROBABILITY), Param("mode", Choice("batch", "row"))),
     ),
     Layer(
         name="SqueezeExcitation",
+        output_is="spare",
         target="torchvision.ops:SqueezeExcitation",
         doc="channels weighed by their means (Hu et al., arXiv:1709.01507)",
         layouts=("C, H, W",),

@@ -28,7 +28,12 @@ from netspec.spec.model import Named, Spec
 
 def attribute(entry: Component) -> Any:
     """The class or function of a catalogue entry; a spec never names one itself."""
-    module, _, name = entry.target.partition(":")
+    return find(entry.target)
+
+
+def find(target: str) -> Any:
+    """What stands at `module:attribute`."""
+    module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 

@@ -110,6 +110,9 @@ class Layer(Component):
     values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
+    kept: parameter → where a module has it, `self_attn.embed_dim` or `weight.shape.0`; the rest are
+        attributes of their own names.
+    alike: another class, as a target, that does the same as long as what it lacks is not asked for.
     """
 
     layouts: tuple[str, ...] = ()
@@ -125,6 +128,8 @@ class Layer(Component):
     output_is: Literal["spare", "as input", "kept", "kept in place"] = "kept"
     values: Literal["any", "unit", "as input"] = "any"
     opaque: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict)
+    alike: str = ""
 
     def __post_init__(self) -> None:
         if not self.target:

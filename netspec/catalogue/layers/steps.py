@@ -152,6 +152,7 @@ LAYERS = [
         layouts=("T, features",),
         params=(inferred("embed_dim", POSITIVE),),
         inferred={"embed_dim": features},
+        kept={"embed_dim": "class_token.shape.2"},
         output=lambda call: (call.shape[0] + 1, call["embed_dim"]),
         weights=lambda call: {"class_token": (1, 1, call["embed_dim"])},
     ),
@@ -167,6 +168,7 @@ LAYERS = [
             Param("std", NONNEGATIVE, 0.02, "of its normal initialisation"),
         ),
         inferred={"num_positions": _positions, "embed_dim": features},
+        kept={"num_positions": "pos_embedding.shape.1", "embed_dim": "pos_embedding.shape.2"},
         weights=lambda call: {"pos_embedding": (1, call["num_positions"], call["embed_dim"])},
     ),
     Layer(
@@ -180,6 +182,7 @@ LAYERS = [
             Param("dim", INTEGER, 1, "-1 for tokens"),
         ),
         inferred={"num_channels": _scaled_size},
+        kept={"num_channels": "weight.shape.0"},
         weights=lambda call: {"weight": (call["num_channels"],)},
     ),
     Layer(
@@ -209,6 +212,7 @@ LAYERS = [
             Param("scale_activation", ClassOf("Sigmoid", "Hardsigmoid"), "Sigmoid"),
         ),
         inferred={"input_channels": channels},
+        kept={"input_channels": "fc1.in_channels", "squeeze_channels": "fc1.out_channels"},
         weights=_squeeze_weights,
         macs=lambda call: 2 * call["input_channels"] * call["squeeze_channels"],
     ),

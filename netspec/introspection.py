@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 from netspec import compiler, modules
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers import LAYERS, Layer
+from netspec.catalogue.layers.elementwise import IDENTITY
 from netspec.catalogue.layers.layer import Call
 from netspec.catalogue.layers.structure import Branches, Container, Layers
 from netspec.catalogue.types import BOOLEAN, Choice, canonical
@@ -98,7 +99,7 @@ class _Reader:
         layer = _classes().get(type(module))
         if layer is None:
             self._refuse(path, *_unknown(module))
-            return "Identity"
+            return IDENTITY.name
         entry: dict[str, Any] = {}
         if isinstance(layer, Container):
             entry[layer.name] = self._bodies(layer, module, path)

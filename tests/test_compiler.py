@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import netspec
@@ -19,6 +19,7 @@ from netspec.diagnostics import SetupError, SpecError
 from netspec.planning import make_plan
 from netspec.spec import checking
 from netspec.spec.loading import load, loads
+from netspec.spec.writing import digest, resolved, to_yaml
 
 SPECS = Path(__file__).parents[1] / "specs"
 
@@ -299,6 +300,28 @@ def test_a_tensor_files_wrong_key_or_shape_is_found_at_its_key(folder: Path) -> 
     assert found == "9: 'their' is not in w.safetensors"
     found = finding(TENSOR.replace("there", "wide"), folder)
     assert found.startswith("9: 'wide' has the shape [3, 2] in w.safetensors, but 0.weight is")
+
+
+def test_a_spec_that_keeps_its_tensors_builds_from_another_folder(
+    folder: Path, tmp_path: Path
+) -> None:
+    inner = TENSOR.partition("model:\n")[2]
+    model = TENSOR.replace("[3]", "[3, 3]") + "  - Permute: {dims: [0, 2, 1]}\n"
+    model += "  - Sequential:\n" + indent(inner, " " * 4)
+    rule = "init: [{match: '2.*.bias', bias: {tensor: {path: sub/b.safetensors, key: there}}}]\n"
+    (folder / "sub").mkdir()
+    save_file({"there": torch.ones(2)}, folder / "sub" / "b.safetensors")
+    made = make_plan(loads(model + rule, folder=folder))
+    run = tmp_path / "run"
+
+    kept = compiler.keep_tensors(made, run)
+    (run / "spec.yaml").write_text(to_yaml(resolved(kept)))
+    again = load(run / "spec.yaml")
+
+    assert equal(netspec.build(again), compiler.build(made))
+    assert digest(again) == digest(made.spec)
+    files = sorted(run.rglob("*.safetensors"))
+    assert [sorted(load_file(file)) for file in files] == [["there"], ["there"]]
 
 
 @pytest.mark.parametrize("path", ["../w.safetensors", "{above}/w.safetensors", "link", "up/w"])

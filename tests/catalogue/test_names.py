@@ -20,6 +20,22 @@ ROOT = Path(netspec.__file__).parent
 TABLES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULERS, INITIALIZERS, SOURCES, TRANSFORMS)
 NAMES = {name for table in TABLES for name in table}
 
+# Words that are also an entry's name and mean something else there.
+OTHER_MEANINGS = {
+    ("runtime/metadata.py", "tensor"): "a kind of input, beside images",
+    ("export/writing.py", "tensor"): "a kind of input, beside images",
+}
+# Files that are being freed of names; this list is to become empty.
+STILL = {
+    "cli/progress.py",
+    "data/preprocessing.py",
+    "data/sources.py",
+    "export/evaluation.py",
+    "planning/training.py",
+    "training/metrics.py",
+    "training/optimization.py",
+}
+
 
 def known(text: str) -> Iterator[tuple[int, str]]:
     """Line and name of each literal that is an entry's name, or of several in one string."""
@@ -32,10 +48,11 @@ def known(text: str) -> Iterator[tuple[int, str]]:
 
 def test_nothing_but_the_catalogue_knows_names() -> None:
     found = [
-        f"{file.relative_to(ROOT)}:{line}: {name}"
-        for file in sorted(ROOT.rglob("*.py"))
-        if not file.is_relative_to(ROOT / "catalogue")
-        for line, name in known(file.read_text(encoding="utf-8"))
+        f"{file}:{line}: {name}"
+        for file in sorted(each.relative_to(ROOT).as_posix() for each in ROOT.rglob("*.py"))
+        if not file.startswith("catalogue/") and file not in STILL
+        for line, name in known((ROOT / file).read_text(encoding="utf-8"))
+        if (file, name) not in OTHER_MEANINGS
     ]
     assert not found, "\n".join(found)
 

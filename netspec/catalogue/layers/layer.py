@@ -112,6 +112,7 @@ class Layer(Component):
     nested: parameters that are layers themselves, applied to the same input → which may stand.
     kept: parameter → where a module has it, `self_attn.embed_dim` or `weight.shape.0`; the rest are
         attributes of their own names.
+    learned: the parameter that names weights learned before; with null it starts at random.
     alike: another class, as a target, that does the same as long as what it lacks is not asked for.
     """
 
@@ -130,6 +131,7 @@ class Layer(Component):
     opaque: bool = False
     kept: Mapping[str, str] = field(default_factory=dict)
     alike: str = ""
+    learned: str | None = None
 
     def __post_init__(self) -> None:
         if not self.target:

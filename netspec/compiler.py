@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from netspec import opaque
+from netspec import files, opaque
 from netspec.catalogue.component import Component
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS, Layer
 from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import ClassOf
-from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
+from netspec.diagnostics import Code, SetupError, SpecError
 from netspec.planning import Node, Plan
 from netspec.planning.plans import BYTES
+from netspec.planning.selection import parameters
 from netspec.spec.model import Named, Spec
 
 
@@ -104,13 +109,33 @@ def _module(node: Node, spec: Spec, initialize: bool) -> nn.Module:
     elif layer.opaque:
         made = opaque.make(attribute(layer), args, node, spec, initialize)
     else:
+        _check_recent(layer, args, node, spec)
         made = attribute(layer)(**args)
     return made
 
 
+def lacking(layer: Layer) -> set[str]:
+    """Those of a layer's recent parameters that this torch's class does not have."""
+    recent = {param.name for param in layer.params if param.recent}
+    return recent - set(inspect.signature(attribute(layer)).parameters) if recent else recent
+
+
+def _check_recent(layer: Layer, args: Mapping[str, Any], node: Node, spec: Spec) -> None:
+    """Raises SpecError where the layer cannot be made with this torch."""
+    for param in lacking(layer) & args.keys():
+        assert node.entry is not None
+        raise spec.document.error(
+            Code.ENVIRONMENT,
+            f"{layer.name} has no {param} in torch {torch.__version__}",
+            (*node.entry.path, layer.name, param),
+            "install a newer torch, or leave it out",
+            key=True,
+        )
+
+
 def arguments(layer: Layer, args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as torch takes them: tuples for lists, classes and modules for their names."""
-    return {name: _argument(layer, name, value) for name, value in args.items()}
+    return {name: _argument(layer, name, value) for name, value in layer.said(args).items()}
 
 
 def _argument(layer: Layer, name: str, value: Any) -> Any:
@@ -129,54 +154,68 @@ def _argument(layer: Layer, name: str, value: Any) -> Any:
 def _initialize(parameter: Tensor, initializer: Named, key: str, spec: Spec) -> None:
     entry = INITIALIZERS[initializer.type]
     with torch.no_grad():
-        if initializer.type == "tensor":
-            parameter.copy_(_tensor(initializer, key, parameter, spec))
-        else:
+        if entry.target:
             attribute(entry)(parameter, **entry.complete(initializer.args))
+        else:
+            parameter.copy_(_tensor(initializer, key, parameter.shape, spec))
 
 
-def _tensor(initializer: Named, key: str, parameter: Tensor, spec: Spec) -> Tensor:
+def keep_tensors(plan: Plan, folder: Path) -> Spec:
+    """The plan's spec as one that builds from `folder`: the tensors that `init` takes from files,
+    and they alone, are copied to `init/` below it.
+
+    Raises SpecError as `build` does, SetupError where they cannot be written.
+    """
+    shapes = {key: shape for _, _, key, shape in parameters(plan.root)}
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, initializer in plan.initialization:
+        if not INITIALIZERS[initializer.type].target:
+            args = initializer.args
+            tensor = _tensor(initializer, key, shapes[key], plan.spec)
+            found.setdefault(args["path"], {})[args["key"]] = tensor
+    copies = {path: f"init/{index}.safetensors" for index, path in enumerate(found)}
+    for path, tensors in found.items():
+        files.write(folder / copies[path], save(tensors))
+
+    def copied(named: Named) -> Named:
+        path = named.args.get("path")
+        return (
+            replace(named, args={**named.args, "path": copies[path]}) if path in copies else named
+        )
+
+    return replace(plan.spec.with_initializers(copied), folder=folder)
+
+
+def _tensor(initializer: Named, key: str, shape: Sequence[int], spec: Spec) -> Tensor:
     """A tensor of a .safetensors file below the spec's folder, of the parameter's shape."""
     folder = spec.folder.resolve()
+    written, name = initializer.args["path"], initializer.args["key"]
+
+    def refused(param: str, message: str, remedy: str | None = None) -> SpecError:
+        route = (*initializer.path, param)
+        return spec.document.error(
+            Code.INIT, f"'{initializer.args[param]}' {message}", route, remedy
+        )
+
     try:
-        path = (folder / initializer.args["path"]).resolve()
+        path = (folder / written).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a NUL
-        raise _problem(spec, initializer, "path", f"is no path: {error}", None) from None
+        raise refused("path", f"is no path: {error}") from None
     if not path.is_relative_to(folder):
-        raise _problem(spec, initializer, "path", "leaves the spec's folder", None)
-    name = initializer.args["key"]
+        raise refused("path", "leaves the spec's folder")
     try:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             if name not in names:
-                listed = ", ".join(names[:8])
-                raise _problem(
-                    spec, initializer, "key", f"is not in {path.name}", f"it has {listed}"
-                )
-            if tuple(file.get_slice(name).get_shape()) != tuple(parameter.shape):
-                raise _problem(
-                    spec,
-                    initializer,
-                    "key",
-                    f"has the shape {file.get_slice(name).get_shape()} in {path.name}, "
-                    f"but {key} is {list(parameter.shape)}",
-                    None,
+                raise refused("key", f"is not in {path.name}", f"it has {', '.join(names[:8])}")
+            there = list(file.get_slice(name).get_shape())
+            if there != list(shape):
+                raise refused(
+                    "key", f"has the shape {there} in {path.name}, but {key} is {list(shape)}"
                 )
             found: Tensor = file.get_tensor(name)
             return found
     except (OSError, SafetensorError) as error:
-        raise _problem(
-            spec,
-            initializer,
-            "path",
-            f"cannot be read: {error}",
-            "it has to be a .safetensors file",
+        raise refused(
+            "path", f"cannot be read: {error}", "it has to be a .safetensors file"
         ) from None
-
-
-def _problem(
-    spec: Spec, initializer: Named, param: str, message: str, remedy: str | None
-) -> SpecError:
-    place = spec.document.place((*initializer.path, param))
-    value = initializer.args[param]
-    return SpecError([Diagnostic(Code.INIT, f"'{value}' {message}", place, remedy)])

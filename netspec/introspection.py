@@ -5,7 +5,8 @@ The module is read as the text that one would have written for it; planning that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,9 +17,10 @@ from torch.nn.utils import parametrize
 from netspec import compiler, modules
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers import LAYERS, Layer
+from netspec.catalogue.layers.elementwise import IDENTITY
 from netspec.catalogue.layers.layer import Call
 from netspec.catalogue.layers.structure import Branches, Container, Layers
-from netspec.catalogue.types import BOOLEAN, canonical
+from netspec.catalogue.types import BOOLEAN, Choice, canonical
 from netspec.diagnostics import Code, Diagnostic, InputError, Place
 from netspec.planning import Plan, make_plan
 from netspec.shapes import Tensor as Sample
@@ -26,38 +28,6 @@ from netspec.spec import module_names
 from netspec.spec.loading import loads
 from netspec.spec.model import Spec
 from netspec.spec.writing import to_yaml
-
-# Most modules keep each argument as the attribute of the same name; these keep it elsewhere.
-KEPT: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("MultiheadAttention", "bias"): lambda m: m.in_proj_bias,
-    ("MultiheadAttention", "add_bias_kv"): lambda m: m.bias_k,
-    ("TransformerEncoderLayer", "d_model"): lambda m: m.self_attn.embed_dim,
-    ("TransformerEncoderLayer", "nhead"): lambda m: m.self_attn.num_heads,
-    ("TransformerEncoderLayer", "dim_feedforward"): lambda m: m.linear1.out_features,
-    ("TransformerEncoderLayer", "dropout"): lambda m: m.dropout.p,
-    ("TransformerEncoderLayer", "activation"): lambda m: _name(m.activation),
-    ("TransformerEncoderLayer", "layer_norm_eps"): lambda m: m.norm1.eps,
-    ("TransformerEncoderLayer", "batch_first"): lambda m: m.self_attn.batch_first,
-    ("TransformerEncoderLayer", "bias"): lambda m: m.linear1.bias,
-    ("TransformerEncoderLayer", "is_causal"): lambda m: getattr(m, "is_causal", False),
-    ("TransformerEncoder", "encoder_layer"): lambda m: list(m.layers),
-    ("TransformerEncoder", "norm"): lambda m: m.norm and [m.norm],
-    ("TransformerEncoder", "is_causal"): lambda m: getattr(m, "is_causal", False),
-    ("SqueezeExcitation", "input_channels"): lambda m: m.fc1.in_channels,
-    ("SqueezeExcitation", "squeeze_channels"): lambda m: m.fc1.out_channels,
-    ("SqueezeExcitation", "activation"): lambda m: _name(m.activation),
-    ("SqueezeExcitation", "scale_activation"): lambda m: _name(m.scale_activation),
-    ("ClassToken", "embed_dim"): lambda m: m.class_token.shape[2],
-    ("PositionalEmbedding", "num_positions"): lambda m: m.pos_embedding.shape[1],
-    ("PositionalEmbedding", "embed_dim"): lambda m: m.pos_embedding.shape[2],
-    ("LayerScale", "num_channels"): lambda m: m.weight.shape[0],
-}
-
-# Classes of torch that take one tensor and give one, as netspec's own of the same name do.
-ALIKE: tuple[type[nn.Module], ...] = (nn.TransformerEncoderLayer, nn.TransformerEncoder)
-
-# Switches that a spec does not have, because with them a layer is another kind of layer.
-OTHERWISE = ("return_indices", "include_last_offset")
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -129,15 +99,15 @@ class _Reader:
         layer = _classes().get(type(module))
         if layer is None:
             self._refuse(path, *_unknown(module))
-            return "Identity"
+            return IDENTITY.name
         entry: dict[str, Any] = {}
         if isinstance(layer, Container):
             entry[layer.name] = self._bodies(layer, module, path)
         else:
             entry[layer.name] = self._arguments(layer, layer.params, module, path)
-            for switch in OTHERWISE:
-                if getattr(module, switch, False):
-                    self._refuse(path, f"has {switch}=True, which no spec says", "switch it off")
+            for switch, reason in layer.withheld.items():
+                if _switched_on(module, switch):
+                    self._refuse(path, f"has {switch}=True: {reason}", "switch it off")
             if frozen := [key for key, p in module.named_parameters() if not p.requires_grad]:
                 entry["freeze"] = frozen
         if _is_hooked([module] if isinstance(layer, Container) else module.modules()):
@@ -182,8 +152,9 @@ class _Reader:
                 found[param.name] = value
         return found
 
-    def _nested(self, entries: Mapping[str, Layer], copies: list[Any], path: str) -> Any:
-        """The layer that all `copies` are, as `{Name: {parameter: value}}`."""
+    def _nested(self, entries: Mapping[str, Layer], found: nn.Module, path: str) -> Any:
+        """The layer that `found` is, or all of its copies, as `{Name: {parameter: value}}`."""
+        copies = list(found) if isinstance(found, nn.ModuleList) else [found]
         classes = {compiler.attribute(layer): layer for layer in entries.values()}
         said: list[Any] = []
         for each in copies:
@@ -217,9 +188,9 @@ _HOOKED = ("has hooks, which a spec cannot say", "remove them: `remove()` of the
 
 @cache
 def _classes() -> dict[type[nn.Module], Layer]:
-    """Every class that a catalogue entry makes → that entry."""
-    found = {compiler.attribute(layer): layer for layer in LAYERS.values()}
-    return found | {each: LAYERS[each.__name__] for each in ALIKE}
+    """Every class that a catalogue entry makes, or is like → that entry."""
+    alike = {compiler.resolve(layer.alike): layer for layer in LAYERS.values() if layer.alike}
+    return {compiler.attribute(layer): layer for layer in LAYERS.values()} | alike
 
 
 def _unknown(module: Any) -> tuple[str, str]:
@@ -252,10 +223,10 @@ def _class(kind: type) -> str:
     return f"a {kind.__name__}" if home == "__main__" else f"a {home}.{kind.__qualname__}"
 
 
-def _name(activation: Any) -> str:
-    """`relu` for the function, `ReLU` for the module."""
-    found: str = getattr(activation, "__name__", type(activation).__name__)
-    return found
+def _switched_on(module: nn.Module, switch: str) -> bool:
+    """Whether what torch has off by default is on."""
+    default = inspect.signature(type(module)).parameters.get(switch)
+    return default is not None and default.default is False and getattr(module, switch, False)
 
 
 def _is_hooked(inside: Iterable[nn.Module]) -> bool:
@@ -263,11 +234,20 @@ def _is_hooked(inside: Iterable[nn.Module]) -> bool:
 
 
 def _kept(layer: Layer, param: Param, module: Any) -> Any:
-    """What `module` has for a parameter."""
-    read = KEPT.get((layer.name, param.name))
-    value = read(module) if read else getattr(module, param.name)
+    """What `module` has for a parameter; the default where its class is alike and lacks it."""
+    value: Any = module
+    for step in layer.kept.get(param.name, param.name).split("."):
+        if step.isdecimal():
+            value = value[int(step)]
+        elif hasattr(value, step) or type(module) is compiler.attribute(layer):
+            value = getattr(value, step)
+        else:
+            return param.default
     if param.type is BOOLEAN and (value is None or isinstance(value, Tensor)):
         return value is not None  # a `bias` is kept as the bias itself
+    if isinstance(param.type, Choice) and callable(value):
+        # `relu` is kept as the function, `ReLU` as the module.
+        return getattr(value, "__name__", type(value).__name__)
     return value
 
 
@@ -313,7 +293,7 @@ def _at(data: Any, path: Iterable[Any]) -> Any:
 
 
 def _leave_out(layer: Layer, args: Any, input: Sample) -> None:
-    """Take out of `args` what would be inferred from `input` all the same."""
+    """Take out of `args` what would follow from `input` and the rest all the same."""
     for param, entries in layer.nested.items():
         for name, inner in (args.get(param) or {}).items():
             _leave_out(entries[name], inner, input)
@@ -325,3 +305,13 @@ def _leave_out(layer: Layer, args: Any, input: Sample) -> None:
             follows = False
         if follows:
             del args[param]
+    for param in layer.settled:
+        rest = {key: value for key, value in args.items() if key != param}
+        if param in args and _resolved(layer, rest, input) == _resolved(layer, args, input):
+            del args[param]
+
+
+def _resolved(layer: Layer, args: Any, input: Sample) -> dict[str, Any]:
+    call = Call(input, dict(args))
+    layer.resolve(call)
+    return call.args

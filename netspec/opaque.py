@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from netspec.catalogue.layers import LAYERS
-from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
+from netspec.diagnostics import Code, Diagnostic, SetupError
 from netspec.planning import Node, Plan
 from netspec.shapes import at, show
-from netspec.spec.document import Route
 from netspec.spec.model import Expect, Spec
 
 
@@ -34,18 +33,15 @@ def make(
     try:
         return builder(**{**args, "weights": args["weights"] if initialize else None})
     except URLError as error:
-        raise SetupError(
-            [
-                Diagnostic(
-                    Code.ENVIRONMENT,
-                    f"the weights of {args['model']} cannot be fetched: {error.reason}",
-                    spec.document.place(path),
-                    "write `weights: null` for an untrained one",
-                )
-            ]
-        ) from None
+        found = Diagnostic(
+            Code.ENVIRONMENT,
+            f"the weights of {args['model']} cannot be fetched: {error.reason}",
+            spec.document.place(path),
+            "write `weights: null` for an untrained one",
+        )
+        raise SetupError([found]) from None
     except (ValueError, KeyError) as error:
-        raise _error(spec, path, Code.VALUE, f"{node.type}: {error}") from None
+        raise spec.document.error(Code.VALUE, f"{node.type}: {error}", path) from None
 
 
 def check(plan: Plan, model: nn.Module) -> None:
@@ -74,21 +70,17 @@ def _check_shape(plan: Plan, node: Node, module: nn.Module) -> None:
         reason = str(error).splitlines()[0]
         path = (*node.entry.path, node.type)
         message = f"{node.type} does not run on {node.input}: {reason}"
-        raise _error(plan.spec, path, Code.SHAPE, message) from None
+        raise plan.spec.document.error(Code.SHAPE, message, path) from None
     finally:
         module.train(training)
     wanted = tuple(at(dim, values) for dim in node.output.shape)
     if found != wanted:
         message = f"the output is {show(found)}, not the {show(wanted)} expected"
-        raise _error(plan.spec, node.entry.expect.path, Code.EXPECT, message)
+        raise plan.spec.document.error(Code.EXPECT, message, node.entry.expect.path)
 
 
 def _check_count(plan: Plan, expect: Expect, module: nn.Module) -> None:
     found = sum(parameter.numel() for parameter in module.parameters())
     if expect.parameters not in (None, found):
         message = f"there are {found:,} parameters, not the {expect.parameters:,} expected"
-        raise _error(plan.spec, (*expect.path, "parameters"), Code.EXPECT, message)
-
-
-def _error(spec: Spec, path: Route, code: Code, message: str) -> SpecError:
-    return SpecError([Diagnostic(code, message, spec.document.place(path))])
+        raise plan.spec.document.error(Code.EXPECT, message, (*expect.path, "parameters"))

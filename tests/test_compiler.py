@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import netspec
 from netspec import compiler
+from netspec.catalogue.component import Param
+from netspec.catalogue.layers import LAYERS, Layer
+from netspec.catalogue.types import BOOLEAN, POSITIVE
 from netspec.diagnostics import SetupError, SpecError
 from netspec.planning import make_plan
+from netspec.spec import checking
 from netspec.spec.loading import load, loads
+from netspec.spec.writing import digest, resolved, to_yaml
 
 SPECS = Path(__file__).parents[1] / "specs"
 
@@ -168,6 +173,48 @@ def test_more_parameters_than_memory_are_refused_before_they_are_made() -> None:
         build(text)
 
 
+class Older(nn.Identity):
+    """A layer's class in a torch that has one parameter less."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+
+
+def test_a_parameter_that_this_torch_lacks_is_passed_on_only_where_it_says_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = (Param("size", POSITIVE), Param("bias", BOOLEAN, True, recent=True))
+    layer = Layer(name="Older", target=f"{__name__}:Older", params=params)
+    monkeypatch.setitem(LAYERS, "Older", layer)
+    checking.refresh()
+    text = "netspec: 1\ninput: [3]\nmodel:\n  - Older: {size: 1}\n"
+    try:
+        assert isinstance(build(text)[0], Older)
+        assert isinstance(build(text.replace("1}", "1, bias: true}"))[0], Older)
+        found = finding(text.replace("1}", "1, bias: false}"))
+    finally:
+        monkeypatch.undo()
+        checking.refresh()
+    assert found == f"4: Older has no bias in torch {torch.__version__}"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["BatchNorm2d: {affine: true", "InstanceNorm2d: {affine: true", "GroupNorm: {num_groups: 3"],
+)
+def test_a_norm_has_no_bias_where_it_says_so(layer: str) -> None:
+    text = f"netspec: 1\ninput: [3, 2, 2]\nmodel: [{layer}, bias: false}}]\n"
+    assert make_plan(loads(text)).parameters == 3
+    if not compiler.lacking(LAYERS[layer.partition(":")[0]]):
+        assert "0.weight" in build(text).state_dict()
+        assert "0.bias" not in build(text).state_dict()
+
+
+def test_a_bias_that_is_not_written_leaves_the_digest_as_it_was_before_there_was_one() -> None:
+    made = make_plan(loads("netspec: 1\ninput: [3, 2, 2]\nmodel: [BatchNorm2d]\n"))
+    assert made.digest == "6131259cb578e123716def24cf9c89cb693088c07349828f74110b9aa3731235"
+
+
 # init
 
 
@@ -253,6 +300,28 @@ def test_a_tensor_files_wrong_key_or_shape_is_found_at_its_key(folder: Path) -> 
     assert found == "9: 'their' is not in w.safetensors"
     found = finding(TENSOR.replace("there", "wide"), folder)
     assert found.startswith("9: 'wide' has the shape [3, 2] in w.safetensors, but 0.weight is")
+
+
+def test_a_spec_that_keeps_its_tensors_builds_from_another_folder(
+    folder: Path, tmp_path: Path
+) -> None:
+    inner = TENSOR.partition("model:\n")[2]
+    model = TENSOR.replace("[3]", "[3, 3]") + "  - Permute: {dims: [0, 2, 1]}\n"
+    model += "  - Sequential:\n" + indent(inner, " " * 4)
+    rule = "init: [{match: '2.*.bias', bias: {tensor: {path: sub/b.safetensors, key: there}}}]\n"
+    (folder / "sub").mkdir()
+    save_file({"there": torch.ones(2)}, folder / "sub" / "b.safetensors")
+    made = make_plan(loads(model + rule, folder=folder))
+    run = tmp_path / "run"
+
+    kept = compiler.keep_tensors(made, run)
+    (run / "spec.yaml").write_text(to_yaml(resolved(kept)))
+    again = load(run / "spec.yaml")
+
+    assert equal(netspec.build(again), compiler.build(made))
+    assert digest(again) == digest(made.spec)
+    files = sorted(run.rglob("*.safetensors"))
+    assert [sorted(load_file(file)) for file in files] == [["there"], ["there"]]
 
 
 @pytest.mark.parametrize("path", ["../w.safetensors", "{above}/w.safetensors", "link", "up/w"])

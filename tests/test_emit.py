@@ -1,4 +1,4 @@
-"""Ejected files against what netspec builds itself; the other forms against the plan."""
+"""Emitted files against what netspec builds itself; the other forms against the plan."""
 
 from __future__ import annotations
 

@@ -60,6 +60,11 @@ BAD = {
         "import onnxruntime",
         "Only export knows both engines BROKEN",
     ),
+    "in a circle": (
+        "spec/document.py",
+        "from netspec.spec import findings",
+        "No room's modules import in circles BROKEN",
+    ),
 }
 
 
@@ -85,3 +90,15 @@ def test_a_bad_import_breaks_its_contract(case: str, copy: Path) -> None:
         path.write_text(before, encoding="utf-8")
     assert done.returncode == 1, done.stdout
     assert words in done.stdout
+
+
+def test_a_module_without_a_place_in_the_order_is_seen(copy: Path) -> None:
+    stray = copy / "netspec" / "helpers.py"
+    stray.write_text("")
+    try:
+        done = lint(copy)
+    finally:
+        stray.unlink()
+    assert done.returncode == 1, done.stdout
+    assert "Imports run downwards BROKEN" in done.stdout
+    assert "helpers" in done.stdout

@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations
 
 import netspec
 from netspec import compiler, modules
-from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.layers import LAYERS, Layer
 from netspec.diagnostics import Code, InputError, SpecError
-from netspec.introspection import KEPT, from_module
+from netspec.introspection import from_module
 from netspec.planning import make_plan
 from netspec.spec.loading import load, loads
 from netspec.spec.writing import resolved, to_yaml
+from tests.soundness.cases import APPLIED, by_name, cases
+from tests.soundness.nets import plain
 
 SPECS = sorted((Path(__file__).parents[1] / "specs").rglob("*.yaml"))
 
@@ -64,7 +67,7 @@ def test_it_reads_as_one_would_write_it() -> None:
         {"Conv2d": {"out_channels": 8, "kernel_size": 3, "padding": 1, "bias": False},
          "name": "stem"},
         {"BatchNorm2d": {}, "name": "norm"},
-        {"Sequential": ["ReLU", {"MaxPool2d": {"kernel_size": 2, "stride": 2}}], "name": "body"},
+        {"Sequential": ["ReLU", {"MaxPool2d": {"kernel_size": 2}}], "name": "body"},
         {"Flatten": {}, "name": "flat"},
         {"Linear": {"out_features": 10}},
     ]  # fmt: skip
@@ -216,6 +219,47 @@ def test_layers_that_do_not_fit_the_input_are_a_spec_s_error() -> None:
         from_module(nn.Sequential(nn.Linear(3, 2)), [4])
 
 
-def test_recorded_exceptions_are_parameters_of_the_catalogue() -> None:
-    for layer, param in KEPT:
-        assert LAYERS[layer].param(param) is not None, f"{layer}.{param}"
+def test_what_a_layer_keeps_elsewhere_is_a_parameter_of_it() -> None:
+    for layer in LAYERS.values():
+        assert layer.kept.keys() <= {param.name for param in layer.params}, layer
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of much that is fine
+@pytest.mark.parametrize("layer", APPLIED, ids=by_name)
+def test_every_layer_comes_back(layer: Layer, draws: int) -> None:
+    read = 0
+    for case in cases(layer, 1_000, "read back"):
+        if read == min(draws, 20):
+            break
+        data = {
+            "netspec": 1,
+            "input": {"shape": list(case.input.shape), "dtype": case.input.dtype},
+            "model": [{layer.name: plain(case.args)}],
+        }
+        try:
+            made = make_plan(loads(to_yaml(data)))
+        except SpecError:
+            continue
+        again = from_module(compiler.build(made), data["input"]["shape"], dtype=case.input.dtype)
+        assert make_plan(again).digest == made.digest, case
+        read += 1
+    assert read
+
+
+def test_the_heads_of_mobilenet_v3() -> None:
+    head = torchvision.models.mobilenet_v3_small(weights=None).classifier
+    assert layers(head, [576]) == [
+        {"Linear": {"out_features": 1024}},
+        {"Hardswish": {"inplace": True}},
+        {"Dropout": {"p": 0.2, "inplace": True}},
+        {"Linear": {"out_features": 1000}},
+    ]
+
+
+@pytest.mark.skipif(
+    bool(compiler.lacking(LAYERS["BatchNorm2d"])), reason="this torch's BatchNorm2d has no bias"
+)
+def test_norms_without_a_bias() -> None:
+    with_switch = [nn.BatchNorm2d(4, bias=False), nn.BatchNorm2d(4, affine=False)]
+    said = [{"BatchNorm2d": {"bias": False}}, {"BatchNorm2d": {"affine": False}}]
+    assert layers(nn.Sequential(*with_switch), [4, 2, 2]) == said

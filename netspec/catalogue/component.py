@@ -19,12 +19,17 @@ REQUIRED: Any = _Required()
 
 @dataclass(frozen=True, eq=False)
 class Param:
-    """One parameter: its name and default are the torch class's own."""
+    """One parameter: its name and default are the torch class's own.
+
+    recent: the oldest supported torch lacks it, so that it is passed on only where it says
+        something else than the default.
+    """
 
     name: str
     type: Type
     default: Any = REQUIRED
     doc: str = ""
+    recent: bool = False
 
     @property
     def required(self) -> bool:
@@ -86,6 +91,15 @@ class Component:
             param.name: args.get(param.name, param.default)
             for param in self.params
             if param.name in args or not param.required
+        }
+
+    def said(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """`args` without what every torch does that lacks the recent parameters."""
+        silent = {param.name: param.default for param in self.params if param.recent}
+        return {
+            name: value
+            for name, value in args.items()
+            if name not in silent or value != silent[name]
         }
 
     def schema(self) -> JsonSchema:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.catalogue.component import Component, Param
-from netspec.catalogue.types import NONNEGATIVE, NUMBER, POSITIVE, PROBABILITY, TEXT, Choice
+from netspec.catalogue.types import NONNEGATIVE, NUMBER, PATH, POSITIVE, PROBABILITY, TEXT, Choice
 
 MEAN, STD = Param("mean", NUMBER, 0.0), Param("std", NONNEGATIVE, 1.0)
 GAIN = Param("gain", NUMBER, 1.0)
@@ -55,7 +55,7 @@ INITIALIZERS: dict[str, Initializer] = {
         Initializer(
             name="tensor",
             doc="values from a .safetensors file below the spec's folder",
-            params=(Param("path", TEXT), Param("key", TEXT)),
+            params=(Param("path", PATH), Param("key", TEXT)),
         ),
     )
 }

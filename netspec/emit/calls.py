@@ -14,14 +14,23 @@ from netspec.planning import Node
 
 Args = Mapping[str, Any]
 
+# Modules whose classes an emitted file defines itself.
+DEFINED = ("netspec.modules", "torchvision.ops")
+
 
 def reference(entry: Component) -> str:
     """The entry's class or function as the emitted file names it, where netspec's own modules
     and the stand-ins for torchvision's are defined."""
     module, _, name = entry.target.partition(":")
-    if module in ("netspec.modules", "torchvision.ops"):
+    if module in DEFINED:
         return name
     return f"{module.removeprefix('torch.')}.{name}"
+
+
+def installed(node: Node) -> set[str]:
+    """The modules of other packages that the classes of a node and all below it come from."""
+    modules = {LAYERS[each.type].target.partition(":")[0] for each in node.walk()}
+    return {each for each in modules if each not in DEFINED and each.partition(".")[0] != "torch"}
 
 
 def arguments(entry: Component, args: Args) -> tuple[list[Expression], dict[str, Expression]]:

@@ -53,8 +53,11 @@ class Needs:
         return sorted({_package(each) for each in modules if not _standard(each)})
 
 
-def needs(code: str) -> Needs:
-    """What the names in `code` stand for, and what those need in turn, in the files' own order."""
+def needs(code: str, modules: Iterable[str] = ()) -> Needs:
+    """What the names in `code` stand for, and what those need in turn, in the files' own order.
+
+    modules: those whose classes `code` names in full.
+    """
     imports, definitions = _known()
     names, todo = set[str](), set(_names(ast.parse(code)))
     while todo:
@@ -63,7 +66,9 @@ def needs(code: str) -> Needs:
         if name in definitions:
             todo |= definitions[name].uses - names
     return Needs(
-        frozenset(found for name, found in imports.items() if name in names),
+        frozenset(
+            [*(found for name, found in imports.items() if name in names), *map(Import, modules)]
+        ),
         tuple(found for name, found in definitions.items() if name in names),
     )
 

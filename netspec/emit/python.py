@@ -1,4 +1,5 @@
-"""`Plan` → one Python file that builds the same module and needs torch alone."""
+"""`Plan` → one Python file that builds the same module and needs torch alone, beside the packages
+of installed layers."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.emit import definitions
-from netspec.emit.calls import arguments, definition, module, reference
+from netspec.emit.calls import arguments, definition, installed, module, reference
 from netspec.emit.layout import INDENT, WIDTH, Brackets, Expression, call, lines, literal
 from netspec.emit.repetition import Repeated, repeated
 from netspec.planning import Plan
@@ -34,7 +35,7 @@ def python(plan: Plan) -> str:
         _build(plan, functions),
         _main(plan),
     ]
-    needs = definitions.needs("\n".join(code))
+    needs = definitions.needs("\n".join(code), installed(plan.root))
     head = [
         _docstring(plan, needs.packages),
         definitions.statements(needs.imports),

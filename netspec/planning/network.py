@@ -8,7 +8,7 @@ from typing import NamedTuple
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Call
-from netspec.catalogue.layers.structure import Container
+from netspec.catalogue.layers.structure import SEQUENTIAL, Container
 from netspec.diagnostics import Code
 from netspec.planning.plans import Node
 from netspec.planning.refusing import refuse_layer
@@ -31,7 +31,7 @@ def plan_network(spec: Spec, findings: Findings) -> Network | None:
     children, output = planner.sequence(spec.layers, spec.input, "")
     if spec.input is None or children is None or output is None:
         return None
-    root = Node("", "Sequential", {}, spec.input, output, children=children)
+    root = Node("", SEQUENTIAL.name, {}, spec.input, output, children=children)
     if spec.expect:
         planner.expect(spec.expect, output, root)
     present = [AtLeast(dim, 1) for dim in spec.input.shape if isinstance(dim, Expr)]
@@ -104,7 +104,7 @@ class _Planner:
                 continue
             outputs.append(output)
             children += (
-                [Node(inside, "Sequential", {}, at, output, children=found)] if body else found
+                [Node(inside, SEQUENTIAL.name, {}, at, output, children=found)] if body else found
             )
         if not complete or at is None:
             return None

@@ -27,7 +27,8 @@ def _after(node: Node, spare: bool, findings: Findings) -> bool:
         return spare
     for child in node.children:  # the branches share their input
         _after(child, False, findings)
-    if node.args.get("inplace") and not spare and node.entry is not None:
+    inplace = node.args.get("inplace")
+    if inplace and not spare and node.entry is not None:
         findings.add(
             Code.SHAPE,
             f"{node.type} would overwrite its input in place, which the layer before it or another "
@@ -36,4 +37,9 @@ def _after(node: Node, spare: bool, findings: Findings) -> bool:
             "leave inplace out: the result is the same",
             via=node.entry.via,
         )
-    return spare if layer.output_is == "as input" else layer.output_is == "spare"
+    match layer.output_is:
+        case "as input":
+            return spare
+        case "kept in place":
+            return not inplace
+    return layer.output_is == "spare"

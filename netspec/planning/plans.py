@@ -83,7 +83,7 @@ class Node:
         return {
             "name": self.label,
             "type": self.type,
-            "args": dict(self.args),
+            "args": LAYERS[self.type].said(self.args),
             "output": str(self.output),
             "children": [child.canonical() for child in self.children],
         }

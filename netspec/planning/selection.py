@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from netspec.catalogue.initializers import INITIALIZERS
+from netspec.catalogue.layers import LAYERS
 from netspec.diagnostics import Code, suggestion
 from netspec.planning.plans import Freezing, Initialization, Node
 from netspec.spec.document import Route
@@ -113,6 +114,19 @@ def _missing(node: Node, name: str, path: Route, findings: Findings) -> None:
     )
 
 
+def _warn_of_random(node: Node, route: Route, findings: Findings) -> None:
+    """What starts at random and never learns, where learned weights could have been asked for."""
+    for each in node.walk():
+        learned = LAYERS[each.type].learned
+        if learned is not None and each.args[learned] is None:
+            findings.warn(
+                Code.VALUE,
+                f"{each.type} is frozen with {learned}: null: it stays as random as it starts",
+                route,
+                f"name its {learned}, or let it learn",
+            )
+
+
 def plan_freezing(root: Node, findings: Findings) -> tuple[Freezing, ...]:
     found = []
     for node in root.walk():
@@ -122,5 +136,7 @@ def plan_freezing(root: Node, findings: Findings) -> tuple[Freezing, ...]:
         for index, name in enumerate(freeze.parameters or ()):
             if name not in node.weights:
                 _missing(node, name, (*freeze.path, index), findings)
+        if freeze.until is None:
+            _warn_of_random(node, freeze.path, findings)
         found.append(Freezing(node.name, freeze.parameters, freeze.until))
     return tuple(found)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from netspec.catalogue.layers import LAYERS
-from netspec.catalogue.layers.structure import REPEAT, Branches, Container, Layers
+from netspec.catalogue.layers.elementwise import IDENTITY
+from netspec.catalogue.layers.structure import REPEAT, SEQUENTIAL, Branches, Container, Layers
 from netspec.catalogue.types import BOOLEAN, NATURAL, TEXT
 from netspec.diagnostics import Code, suggestion
 from netspec.spec import module_names, siblings
@@ -66,7 +67,7 @@ class Expansion:
         if isinstance(item, str):
             item = {item: None}
         if not isinstance(item, dict):
-            yield Entry("Identity", {}, path, broken=True)
+            yield Entry(IDENTITY.name, {}, path, broken=True)
             return
         if "when" in item and not self._kept(item["when"], (*path, "when"), binder):
             return
@@ -74,7 +75,7 @@ class Expansion:
         if len(names) != 1:
             if names or not self.findings.at(path):
                 self._report_names(names, path, binder)
-            yield Entry("Identity", {}, path, broken=True)
+            yield Entry(IDENTITY.name, {}, path, broken=True)
             return
         name = names[0]
         if name == REPEAT.name:
@@ -195,25 +196,25 @@ class Expansion:
                     suggestion(name, [*self.blocks, *COMPONENTS]),
                     key=True,
                 )
-            return Entry("Identity", {}, path, broken=True)
+            return Entry(IDENTITY.name, {}, path, broken=True)
         if name in self.calls:
             cycle = " → ".join([*self.calls[self.calls.index(name) :], name])
             binder.report(
                 Code.BLOCK, f"blocks call each other in a cycle: {cycle}", where, key=True
             )
-            return Entry("Identity", {}, path, broken=True)
+            return Entry(IDENTITY.name, {}, path, broken=True)
         scope = (
             None
             if self.findings.at(where)
             else self._arguments(name, block, item[name] or {}, where, binder)
         )
         if scope is None:
-            return Entry("Identity", {}, path, broken=True)
+            return Entry(IDENTITY.name, {}, path, broken=True)
         inner = Binder(self.findings, scope, (*binder.via, path))
         self.calls.append(name)
         body = self.layers(block.get("body"), ("blocks", name, "body"), inner)
         self.calls.pop()
-        return self._with_siblings("Sequential", {}, item, path, binder, {"": body})
+        return self._with_siblings(SEQUENTIAL.name, {}, item, path, binder, {"": body})
 
     def _arguments(
         self, name: str, block: Any, written: Any, where: Route, binder: Binder

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -130,6 +130,19 @@ class Spec:
     exports: bool
     document: Document
     folder: Path
+
+    def with_initializers(self, change: Callable[[Named], Named]) -> Spec:
+        """The spec with each initializer, of rules and of layers, changed."""
+
+        def all_of(named: Iterable[tuple[str, Named]]) -> tuple[tuple[str, Named], ...]:
+            return tuple((parameter, change(each)) for parameter, each in named)
+
+        def entry(each: Entry) -> Entry:
+            bodies = {name: tuple(map(entry, body)) for name, body in each.bodies.items()}
+            return replace(each, init=all_of(each.init), bodies=bodies)
+
+        rules = (rule._replace(parameters=all_of(rule.parameters)) for rule in self.init)
+        return replace(self, layers=tuple(map(entry, self.layers)), init=tuple(rules))
 
     @property
     def seed(self) -> int:

@@ -12,6 +12,7 @@ import yaml
 
 from netspec.catalogue import sections
 from netspec.catalogue.component import Component
+from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.structure import Branches, Container
 from netspec.catalogue.sources import SOURCES
@@ -45,7 +46,7 @@ def resolved(spec: Spec, *, paths: bool = True) -> Plain:
     if spec.exports:
         data["export"] = {"onnx": _section(spec.onnx, sections.ONNX)}
     if spec.data and not paths:
-        data["data"]["source"] = _named(_without_paths(spec.data.source))
+        data["data"]["source"] = _named(_without_paths(spec.data.source, SOURCES))
     escaped: Plain = _escaped(data)
     return escaped
 
@@ -68,7 +69,9 @@ def differences(one: Spec, other: Spec) -> list[str]:
 
 def _significant(spec: Spec) -> Any:
     """All of it, its export as it is by default where it says nothing of it."""
-    exported = replace(spec, exports=True)
+    exported = replace(spec, exports=True).with_initializers(
+        lambda named: _without_paths(named, INITIALIZERS)
+    )
     return _without(resolved(exported, paths=False), ("description", "expect"))
 
 
@@ -196,11 +199,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _without_paths(source: Named) -> Named:
-    entry = SOURCES[source.type]
-    where = {param.name for param in entry.params if param.type is PATH}
-    args = {name: value for name, value in source.args.items() if name not in where}
-    return Named(source.type, args, source.path)
+def _without_paths(named: Named, entries: Mapping[str, Component]) -> Named:
+    where = {param.name for param in entries[named.type].params if param.type is PATH}
+    args = {name: value for name, value in named.args.items() if name not in where}
+    return replace(named, args=args)
 
 
 def _without(value: Any, keys: tuple[str, ...]) -> Any:

@@ -55,6 +55,18 @@ def test_an_installed_layer_is_checked_and_built(tmp_path: Path) -> None:
     assert "Halve" in netspec(tmp_path, "build").stdout
 
 
+def test_the_emitted_file_imports_it_and_says_so(tmp_path: Path) -> None:
+    install(tmp_path, "halving.catalogue:HALVE")
+    emitted = netspec(tmp_path, "build", "--emit", "python").stdout
+    assert "needs halving and torch." in emitted
+
+    (tmp_path / "net.py").write_text(emitted, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, str(tmp_path / "net.py")], capture_output=True, text=True, check=False
+    )
+    assert run.stdout.rstrip().endswith("[2, 6] → [2, 4]"), run.stderr
+
+
 def test_its_parameters_are_checked(tmp_path: Path) -> None:
     install(tmp_path, "halving.catalogue:HALVE")
 

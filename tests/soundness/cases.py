@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from netspec import compiler
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Call, Layer, Weights
@@ -118,7 +119,10 @@ def _dtype(layer: Layer, random: Random) -> str:
 
 def drawn(layer: Layer, shape: tuple[int, ...], random: Random) -> dict[str, Any]:
     args = {}
+    lacking = compiler.lacking(layer)
     for param in layer.params:
+        if param.name in lacking:
+            continue
         needed = param.required and param.name not in layer.inferred
         chance = 0.1 if param.name in layer.inferred else 0.5
         if not needed and random.random() >= chance:

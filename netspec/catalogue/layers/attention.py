@@ -76,6 +76,7 @@ ENCODER_LAYER = Layer(
     name="TransformerEncoderLayer",
     target="netspec.modules:TransformerEncoderLayer",
     doc="self-attention and a feed-forward network, each with its norm",
+    output_is="spare",
     layouts=("T, features",),
     params=(
         inferred("d_model", POSITIVE),
@@ -90,6 +91,16 @@ ENCODER_LAYER = Layer(
         IS_CAUSAL,
     ),
     inferred={"d_model": features},
+    kept={
+        "d_model": "self_attn.embed_dim",
+        "nhead": "self_attn.num_heads",
+        "dim_feedforward": "linear1.out_features",
+        "dropout": "dropout.p",
+        "layer_norm_eps": "norm1.eps",
+        "batch_first": "self_attn.batch_first",
+        "bias": "linear1.bias",
+    },
+    alike="torch.nn:TransformerEncoderLayer",
     output=lambda call: _check_heads(call, "d_model", "nhead"),
     weights=encoder_weights,
     macs=encoder_macs,
@@ -135,6 +146,7 @@ LAYERS = [
         name="MultiheadAttention",
         target="netspec.modules:MultiheadAttention",
         doc="self-attention: the input is query, key and value",
+        output_is="spare",
         layouts=("T, features",),
         params=(
             inferred("embed_dim", POSITIVE),
@@ -147,6 +159,7 @@ LAYERS = [
             IS_CAUSAL,
         ),
         inferred={"embed_dim": features},
+        kept={"bias": "in_proj_bias", "add_bias_kv": "bias_k"},
         output=lambda call: _check_heads(call, "embed_dim", "num_heads"),
         weights=_multihead_weights,
         macs=_multihead_macs,
@@ -157,6 +170,7 @@ LAYERS = [
         name="TransformerEncoder",
         target="netspec.modules:TransformerEncoder",
         doc="a stack of copies of one encoder layer, equal at first as in torch",
+        output_is="spare",
         layouts=("T, features",),
         params=(
             Param("encoder_layer", NESTED[0]),
@@ -165,6 +179,8 @@ LAYERS = [
             IS_CAUSAL,
         ),
         nested={"encoder_layer": INNER, "norm": NORMS},
+        kept={"encoder_layer": "layers"},
+        alike="torch.nn:TransformerEncoder",
         weights=_stack_weights,
         macs=_stack_macs,
         withheld=dict.fromkeys(

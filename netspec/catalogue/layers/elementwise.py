@@ -170,8 +170,22 @@ DROPOUTS = [
 
 IDENTITY = Layer(name="Identity", dtypes=None, values="as input")
 
+# Those whose derivative is computed from the output. Others compute it from the input, and in
+# place some of them from the output again, which by then is all that is left.
+FROM_OUTPUT = "ReLU Sigmoid Tanh Softmax LogSoftmax Softmin Softmax2d".split()
+IN_PLACE_FROM_OUTPUT = "LeakyReLU ELU CELU SELU RReLU".split()
+
+
+def _overwritable(layer: Layer) -> Layer:
+    if layer.name in FROM_OUTPUT:
+        return layer
+    return replace(
+        layer, output_is="kept in place" if layer.name in IN_PLACE_FROM_OUTPUT else "spare"
+    )
+
+
 LAYERS = [
     *(replace(each, output_is="as input") for each in (IDENTITY, *DROPOUTS)),
-    *ACTIVATIONS,
-    *MORE_ACTIVATIONS,
+    *map(_overwritable, ACTIVATIONS),
+    *map(_overwritable, MORE_ACTIVATIONS),
 ]

@@ -112,12 +112,17 @@ class Layer(Component):
         `forward`, from the module and its input; empty: torch's exporter can do it as it is.
     withheld: parameters of the torch class that are not offered → the reason.
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
-        does not need it; `as input`: it may be the input itself; `kept`: it is needed.
+        does not need it; `as input`: it may be the input itself; `kept`: it is needed; `kept in
+        place`: it is where the layer itself works in place.
     values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
     activation: whether that is a softmax over the sample's first dimension, or a sigmoid.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
     vocabulary: the parameter that says how many token ids it knows, from 0.
+    kept: parameter → where a module has it, `self_attn.embed_dim` or `weight.shape.0`; the rest are
+        attributes of their own names.
+    learned: the parameter that names weights learned before; with null it starts at random.
+    alike: another class, as a target, that does the same as long as what it lacks is not asked for.
     """
 
     layouts: tuple[str, ...] = ()
@@ -131,11 +136,14 @@ class Layer(Component):
     exported_as: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
-    output_is: Literal["spare", "as input", "kept"] = "kept"
+    output_is: Literal["spare", "as input", "kept", "kept in place"] = "kept"
     values: Literal["any", "unit", "as input"] = "any"
     activation: Callable[[Call], Activation] = _no_activation
     opaque: bool = False
     vocabulary: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict)
+    alike: str = ""
+    learned: str | None = None
 
     def __post_init__(self) -> None:
         if not self.target:

@@ -29,16 +29,23 @@ from netspec.catalogue.types import (
 from netspec.shapes import Shape, numel, show
 
 EPS = Param("eps", NONNEGATIVE, 1e-5, "added to the denominator")
+BIAS = Param("bias", BOOLEAN, True, "of `affine`; older releases of torch lack it", recent=True)
 
 
-def _affine(count: str, switch: str) -> Callable[[Call], Weights]:
-    """`weight` and `bias`, one value for each of `count`, where `switch` is on."""
+def _affine(count: str) -> Callable[[Call], Weights]:
+    """`weight` and `bias`, one value for each of `count`."""
 
     def weights(call: Call) -> Weights:
-        shape = (call[count],)
-        return {"weight": shape, "bias": shape} if call[switch] else {}
+        if not call["affine"]:
+            return {}
+        return dict.fromkeys(("weight", "bias")[: 1 + call["bias"]], (call[count],))
 
     return weights
+
+
+def _affine_bias(call: Call) -> bool:
+    """Without weights, `bias` says nothing."""
+    return call["bias"] or not call["affine"]
 
 
 def _batch_norm(name: str, *layouts: str) -> Layer:
@@ -65,10 +72,12 @@ def _batch_norm(name: str, *layouts: str) -> Layer:
             Param("momentum", optional(PROBABILITY), 0.1, "null: a cumulative average"),
             Param("affine", BOOLEAN, True),
             Param("track_running_stats", BOOLEAN, True),
+            BIAS,
         ),
         inferred={"num_features": channels},
+        settled={"bias": _affine_bias},
         output=output,
-        weights=_affine("num_features", "affine"),
+        weights=_affine("num_features"),
     )
 
 
@@ -94,10 +103,12 @@ def _instance_norm(rank: int) -> Layer:
             Param("momentum", PROBABILITY, 0.1),
             Param("affine", BOOLEAN, False),
             Param("track_running_stats", BOOLEAN, False),
+            BIAS,
         ),
         inferred={"num_features": channels},
+        settled={"bias": _affine_bias},
         output=output,
-        weights=_affine("num_features", "affine"),
+        weights=_affine("num_features"),
     )
 
 
@@ -195,10 +206,12 @@ LAYERS = [
             inferred("num_channels", POSITIVE),
             EPS,
             Param("affine", BOOLEAN, True),
+            BIAS,
         ),
         inferred={"num_channels": channels},
+        settled={"bias": _affine_bias},
         output=_group_norm,
-        weights=_affine("num_channels", "affine"),
+        weights=_affine("num_channels"),
     ),
     LAYER_NORM,
     RMS_NORM,
@@ -216,7 +229,8 @@ LAYERS = [
     ),
     Layer(
         name="LocalResponseNorm",
-        doc="normalisation over neighbouring channels",
+        doc="normalisation over neighbouring channels; volumes can be made planes by `Reshape`",
+        output_is="spare",
         # [C, D, H, W] as well, but torch fails there on what a Permute or Select has left behind.
         layouts=("C, L", "C, H, W"),
         params=(

@@ -40,6 +40,7 @@ def padding(kind: str, rank: int) -> Layer:
     return Layer(
         name=f"{kind}Pad{rank}d",
         doc=f"{rank}-d padding" + ("; negative cuts off" if item is INTEGER else ""),
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             Param(

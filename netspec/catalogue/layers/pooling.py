@@ -211,6 +211,7 @@ def lp_pool(rank: int) -> Layer:
     return Layer(
         name=f"LPPool{rank}d",
         doc=f"{rank}-d power-average pooling",
+        output_is="spare",
         layouts=(LAYOUTS[rank],),
         params=(
             Param("norm_type", ABOVE_ZERO, doc="the power"),
@@ -252,6 +253,7 @@ def fractional_max_pool(rank: int) -> Layer:
     return Layer(
         name=f"FractionalMaxPool{rank}d",
         doc="max pooling over random windows, in evaluation too; it cannot be exported",
+        output_is="spare",
         exportable=unexportable,
         layouts=(LAYOUTS[rank],),
         params=(

@@ -44,5 +44,6 @@ LAYERS = [
             Param("until", optional(TEXT), None, "the node after which it is cut, as avgpool"),
         ),
         opaque=True,
+        learned="weights",
     )
 ]

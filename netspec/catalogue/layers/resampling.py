@@ -149,6 +149,7 @@ LAYERS = [
     Layer(
         name="Upsample",
         doc="interpolation to `size`, or by `scale_factor`",
+        output_is="spare",
         layouts=tuple(LAYOUTS.values()),
         params=(
             SIZE,
@@ -163,6 +164,7 @@ LAYERS = [
         Layer(
             name=name,
             doc="an older name of `Upsample`'s mode",
+            output_is="spare",
             layouts=("C, H, W",),
             params=(SIZE, FACTOR),
             output=_resized,
@@ -172,6 +174,7 @@ LAYERS = [
     Layer(
         name="PixelShuffle",
         doc="[C·r², H, W] → [C, H·r, W·r] (Shi et al., 2016, arXiv:1609.05158)",
+        output_is="as input",
         layouts=("C, H, W",),
         params=(Param("upscale_factor", POSITIVE),),
         output=_shuffle,
@@ -179,6 +182,7 @@ LAYERS = [
     Layer(
         name="PixelUnshuffle",
         doc="the reverse of PixelShuffle",
+        output_is="as input",
         layouts=("C, H, W",),
         params=(Param("downscale_factor", POSITIVE),),
         output=_unshuffle,
@@ -186,6 +190,7 @@ LAYERS = [
     Layer(
         name="ChannelShuffle",
         doc="channels dealt out over groups (Zhang et al., 2017, arXiv:1707.01083)",
+        output_is="as input",
         layouts=tuple(LAYOUTS.values()),
         params=(Param("groups", POSITIVE),),
         output=_channel_shuffle,
@@ -193,6 +198,7 @@ LAYERS = [
     Layer(
         name="Unfold",
         doc="every window of the image as a column",
+        output_is="spare",
         layouts=("C, H, W",),
         params=WINDOWS,
         output=_unfold,
@@ -200,6 +206,7 @@ LAYERS = [
     Layer(
         name="Fold",
         doc="columns summed back into an image, the reverse of Unfold",
+        output_is="spare",
         layouts=("C, L",),
         params=(Param("output_size", PerDimension(POSITIVE, 2)), *WINDOWS),
         output=_fold,

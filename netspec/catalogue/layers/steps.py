@@ -96,6 +96,7 @@ LAYERS = [
     Layer(
         name="Permute",
         values="as input",
+        output_is="as input",
         target="torchvision.ops:Permute",
         doc="reorders the dimensions",
         params=(Param("dims", ListOf(NATURAL, 1), doc="starts with 0, the batch"),),
@@ -105,6 +106,7 @@ LAYERS = [
     Layer(
         name="Reshape",
         values="as input",
+        output_is="as input",
         target="netspec.modules:Reshape",
         doc="a view of the same elements",
         params=(Param("shape", SIZES, doc="leaves the batch out; may hold one -1"),),
@@ -113,6 +115,7 @@ LAYERS = [
     ),
     Layer(
         name="Mean",
+        output_is="spare",
         target="netspec.modules:Mean",
         doc="the mean over one or more dimensions",
         params=(
@@ -124,6 +127,7 @@ LAYERS = [
     Layer(
         name="Select",
         values="as input",
+        output_is="as input",
         target="netspec.modules:Select",
         doc="one index of a dimension, which goes",
         params=(DIM, Param("index", INTEGER)),
@@ -133,6 +137,7 @@ LAYERS = [
     Layer(
         name="Narrow",
         values="as input",
+        output_is="as input",
         target="netspec.modules:Narrow",
         doc="`length` indices of a dimension, from `start`",
         params=(DIM, Param("start", INTEGER), Param("length", POSITIVE)),
@@ -141,16 +146,19 @@ LAYERS = [
     ),
     Layer(
         name="ClassToken",
+        output_is="spare",
         target="netspec.modules:ClassToken",
         doc="a learned token before the others, zero at first, as in torchvision's ViT",
         layouts=("T, features",),
         params=(inferred("embed_dim", POSITIVE),),
         inferred={"embed_dim": features},
+        kept={"embed_dim": "class_token.shape.2"},
         output=lambda call: (call.shape[0] + 1, call["embed_dim"]),
         weights=lambda call: {"class_token": (1, 1, call["embed_dim"])},
     ),
     Layer(
         name="PositionalEmbedding",
+        output_is="spare",
         target="netspec.modules:PositionalEmbedding",
         doc="a learned vector added at each position, as in torchvision's ViT",
         layouts=("T, features",),
@@ -160,10 +168,12 @@ LAYERS = [
             Param("std", NONNEGATIVE, 0.02, "of its normal initialisation"),
         ),
         inferred={"num_positions": _positions, "embed_dim": features},
+        kept={"num_positions": "pos_embedding.shape.1", "embed_dim": "pos_embedding.shape.2"},
         weights=lambda call: {"pos_embedding": (1, call["num_positions"], call["embed_dim"])},
     ),
     Layer(
         name="LayerScale",
+        output_is="spare",
         target="netspec.modules:LayerScale",
         doc="a learned factor for each channel (Touvron et al., 2021, arXiv:2103.17239)",
         params=(
@@ -172,22 +182,26 @@ LAYERS = [
             Param("dim", INTEGER, 1, "-1 for tokens"),
         ),
         inferred={"num_channels": _scaled_size},
+        kept={"num_channels": "weight.shape.0"},
         weights=lambda call: {"weight": (call["num_channels"],)},
     ),
     Layer(
         name="Scale",
+        output_is="spare",
         target="netspec.modules:Scale",
         doc="multiplies by a constant",
         params=(Param("factor", NUMBER),),
     ),
     Layer(
         name="StochasticDepth",
+        output_is="as input",
         target="torchvision.ops:StochasticDepth",
         doc="zeroes whole samples (row) or batches in training (Huang et al., arXiv:1603.09382)",
         params=(Param("p", PROBABILITY), Param("mode", Choice("batch", "row"))),
     ),
     Layer(
         name="SqueezeExcitation",
+        output_is="spare",
         target="torchvision.ops:SqueezeExcitation",
         doc="channels weighed by their means (Hu et al., arXiv:1709.01507)",
         layouts=("C, H, W",),
@@ -198,6 +212,7 @@ LAYERS = [
             Param("scale_activation", ClassOf("Sigmoid", "Hardsigmoid"), "Sigmoid"),
         ),
         inferred={"input_channels": channels},
+        kept={"input_channels": "fc1.in_channels", "squeeze_channels": "fc1.out_channels"},
         weights=_squeeze_weights,
         macs=lambda call: 2 * call["input_channels"] * call["squeeze_channels"],
     ),

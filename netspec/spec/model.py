@@ -71,9 +71,9 @@ class InitRule(NamedTuple):
 class Split(NamedTuple):
     """`data.split`: the shares held out of the train part, where the source brings no such part."""
 
-    validation: float = 0
-    test: float = 0
-    shuffle: bool = True
+    validation: float
+    test: float
+    shuffle: bool
 
 
 class Data(NamedTuple):
@@ -105,10 +105,10 @@ class Train(NamedTuple):
 class Onnx(NamedTuple):
     """`export.onnx`: `opset` and `preprocess` None leave the choice to netspec."""
 
-    precision: Literal["float32"] = "float32"
-    opset: int | None = None
-    output: Literal["none", "softmax", "sigmoid"] = "none"
-    preprocess: bool | None = None
+    precision: Literal["float32"]
+    opset: int | None
+    output: Literal["none", "softmax", "sigmoid"]
+    preprocess: bool | None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.catalogue.component import Component, OneOf, Section
+from netspec.catalogue.component import Component, OneOf, Refusal, Section
 from netspec.catalogue.types import Either, ListOf, PerDimension, Type, canonical, problem
 from netspec.diagnostics import Code
 from netspec.spec import checking
@@ -13,7 +13,6 @@ from netspec.spec.document import Route
 from netspec.spec.expressions import (
     DOUBTFUL,
     DoubtfulName,
-    ExpressionError,
     Scope,
     substitute,
 )
@@ -36,8 +35,8 @@ class Binder:
                 except DoubtfulName:
                     self.findings.doubt(path)
                     return None
-                except ExpressionError as error:
-                    self.report(Code.EXPRESSION, error.message, path, error.remedy)
+                except Refusal as refusal:
+                    self.report(Code.EXPRESSION, refusal.message, path, refusal.remedy)
                     return None
             case list():
                 return [self.resolve(item, (*path, i)) for i, item in enumerate(value)]

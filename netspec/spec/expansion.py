@@ -126,7 +126,7 @@ class Expansion:
     def _repeat(self, item: dict[str, Any], path: Route, binder: Binder) -> Iterator[Entry]:
         where = (*path, REPEAT.name)
         for key in item:
-            if key not in (REPEAT.name, "when"):
+            if key not in (REPEAT.name, "when", "expect"):
                 binder.report(
                     Code.ENTRY,
                     f"Repeat takes no '{key}': its copies are spliced into the list around it",
@@ -134,16 +134,31 @@ class Expansion:
                     "put it on a layer of the body, or wrap the body in `Sequential`",
                     key=True,
                 )
-        args = item[REPEAT.name]
-        if not isinstance(args, dict) or "times" not in args or "body" not in args:
-            yield Entry("Identity", {}, path, broken=True)
+        yield from self._copies(item[REPEAT.name], where, binder)
+        if "expect" in item:
+            beside = (*path, "expect")
+            expect = siblings.expect(item["expect"], beside, binder)
+            if expect and expect.parameters is not None:
+                binder.report(
+                    Code.ENTRY,
+                    "Repeat has no parameters of its own to count: its copies are spliced into "
+                    "the list around it",
+                    (*beside, "parameters"),
+                    "wrap it in `Sequential`, and write the `expect` beside that",
+                    key=True,
+                )
+            yield Entry(REPEAT.name, {}, path, expect=expect, via=binder.via)
+
+    def _copies(self, args: Any, where: Route, binder: Binder) -> Iterator[Entry]:
+        if not isinstance(args, dict) or self.findings.at(where):
+            yield Entry("Identity", {}, where, broken=True)
             return
         times = binder.bind(NATURAL, args["times"], (*where, "times"))
         index = binder.bind(TEXT, args["index"], (*where, "index")) if "index" in args else None
         if index is not None and (wrong := name_problem(index)):
             binder.report(Code.NAME, wrong, (*where, "index"))
-        if self.findings.at((*where, "times")) or self.findings.at((*where, "index")):
-            yield Entry("Identity", {}, path, broken=True)
+        if any(self.findings.at((*where, key)) for key in args):
+            yield Entry("Identity", {}, where, broken=True)
             return
         for number in range(times):
             self._tick(where, binder)

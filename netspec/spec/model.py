@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from netspec.catalogue.layers.structure import REPEAT
 from netspec.shapes import Shape, Tensor
 from netspec.spec.document import Document, Route
 
@@ -46,6 +47,8 @@ class Entry:
     bodies: the lists of layers of a container, by child name; `Sequential` has one, named "".
     broken: findings stand against it already, so that its output is not known.
     via: the places of the block calls that it came through, outermost first.
+
+    An `expect` beside a Repeat stands as an entry of its own behind the copies; it is no module.
     """
 
     type: str
@@ -58,6 +61,10 @@ class Entry:
     bodies: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
     broken: bool = False
     via: tuple[Route, ...] = ()
+
+    @property
+    def is_module(self) -> bool:
+        return self.type != REPEAT.name
 
 
 class InitRule(NamedTuple):

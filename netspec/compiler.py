@@ -19,9 +19,11 @@ from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS, Layer
 from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import ClassOf
-from netspec.diagnostics import Code, Diagnostic, SetupError, SpecError
-from netspec.planning import Node, Plan
+from netspec.diagnostics import Code, SetupError, SpecError
+from netspec.planning import Node, Plan, check_tensor_files
 from netspec.planning.plans import BYTES
+from netspec.planning.tensor_files import locate
+from netspec.spec.findings import Findings
 from netspec.spec.model import Named, Spec
 
 
@@ -39,6 +41,11 @@ def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
     parameters do not fit into this machine's memory.
     """
     _check_memory(plan)
+    if initialize:
+        findings = Findings(plan.spec.document)
+        check_tensor_files(plan, findings)
+        if findings.errors:
+            raise SpecError(findings.sorted())
     with torch.random.fork_rng(devices=[]):
         # The CPU's generator alone: torch.manual_seed would reseed every GPU's too.
         torch.default_generator.manual_seed(plan.spec.seed)
@@ -46,7 +53,7 @@ def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
         assert isinstance(model, nn.Sequential)
         if initialize:
             for each in plan.initialization:
-                _initialize(model.get_parameter(each.key), each.initializer, each.key, plan.spec)
+                _initialize(model.get_parameter(each.key), each.initializer, plan.spec)
     held = frozen(plan, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name not in held
@@ -121,57 +128,26 @@ def _argument(layer: Layer, name: str, value: Any) -> Any:
     return value
 
 
-def _initialize(parameter: Tensor, initializer: Named, key: str, spec: Spec) -> None:
+def _initialize(parameter: Tensor, initializer: Named, spec: Spec) -> None:
     entry = INITIALIZERS[initializer.type]
     with torch.no_grad():
         if initializer.type == "tensor":
-            parameter.copy_(_tensor(initializer, key, parameter, spec))
+            parameter.copy_(_tensor(initializer, spec))
         else:
             attribute(entry)(parameter, **entry.complete(initializer.args))
 
 
-def _tensor(initializer: Named, key: str, parameter: Tensor, spec: Spec) -> Tensor:
-    """A tensor of a .safetensors file below the spec's folder, of the parameter's shape."""
-    folder = spec.folder.resolve()
-    try:
-        path = (folder / initializer.args["path"]).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a NUL
-        raise _problem(spec, initializer, "path", f"is no path: {error}", None) from None
-    if not path.is_relative_to(folder):
-        raise _problem(spec, initializer, "path", "leaves the spec's folder", None)
-    name = initializer.args["key"]
+def _tensor(initializer: Named, spec: Spec) -> Tensor:
+    """A tensor of a .safetensors file, which was there and fitted a moment ago."""
+    path = locate(spec.folder, initializer.args["path"])
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            if name not in names:
-                listed = ", ".join(names[:8])
-                raise _problem(
-                    spec, initializer, "key", f"is not in {path.name}", f"it has {listed}"
-                )
-            if tuple(file.get_slice(name).get_shape()) != tuple(parameter.shape):
-                raise _problem(
-                    spec,
-                    initializer,
-                    "key",
-                    f"has the shape {file.get_slice(name).get_shape()} in {path.name}, "
-                    f"but {key} is {list(parameter.shape)}",
-                    None,
-                )
-            found: Tensor = file.get_tensor(name)
+            found: Tensor = file.get_tensor(initializer.args["key"])
             return found
     except (OSError, SafetensorError) as error:
-        raise _problem(
-            spec,
-            initializer,
-            "path",
-            f"cannot be read: {error}",
+        raise spec.document.error(
+            Code.INIT,
+            f"'{path.name}' cannot be read: {error}",
+            (*initializer.path, "path"),
             "it has to be a .safetensors file",
         ) from None
-
-
-def _problem(
-    spec: Spec, initializer: Named, param: str, message: str, remedy: str | None
-) -> SpecError:
-    place = spec.document.place((*initializer.path, param))
-    value = initializer.args[param]
-    return SpecError([Diagnostic(Code.INIT, f"'{value}' {message}", place, remedy)])

@@ -17,7 +17,7 @@ import pytest
 
 from netspec import reporting
 from netspec.diagnostics import Diagnostic, SpecError
-from netspec.planning import check
+from netspec.planning import check, check_tensor_files
 from netspec.spec.loading import document, interpret
 
 FOLDER = Path(__file__).parent / "cases" / "rejected"
@@ -57,8 +57,9 @@ def findings(path: Path, settings: dict[str, str]) -> list[Diagnostic]:
         spec, found = interpret(document(path, settings), path.parent)
     except SpecError as error:
         return list(error.diagnostics)
-    if spec is not None:
-        check(spec, found)
+    plan = check(spec, found) if spec is not None else None
+    if plan is not None:
+        check_tensor_files(plan, found)
     return found.sorted()
 
 

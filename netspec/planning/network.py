@@ -120,6 +120,7 @@ class _Planner:
             return None
         call = Call(at, layer.complete(entry.args), self.conditions)
         try:
+            layer.check(call.args)
             output = layer.combine(call, outputs)
         except Refusal as refusal:
             refuse_layer(refusal, entry, self.findings, Code.SHAPE)

@@ -149,8 +149,8 @@ class Layer(Component):
             )
 
     def resolve(self, call: Call) -> None:
-        """Fill in and check what follows from the input, then the defaults, and settle them; then
-        what each alone may be and all together may not."""
+        """Fill in and check what follows from the input, then the defaults, settle them, and check
+        how they go together."""
         for param, rule in self.inferred.items():
             found = rule(call)
             written = call.args.setdefault(param, found)

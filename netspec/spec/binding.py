@@ -26,10 +26,13 @@ class Binder:
     def __init__(self, findings: Findings, scope: Scope, via: tuple[Route, ...] = ()) -> None:
         self.findings, self.scope, self.via = findings, scope, via
 
+    def is_expression(self, value: Any) -> bool:
+        return isinstance(value, str) and "$" in value
+
     def resolve(self, value: Any, path: Route) -> Any:
         """`value` with every expression in it evaluated."""
         match value:
-            case str() if "$" in value:
+            case str() if self.is_expression(value):
                 try:
                     return substitute(value, self.scope)
                 except DoubtfulName:
@@ -51,14 +54,14 @@ class Binder:
 
     def bind(self, kind: Type, value: Any, path: Route) -> Any:
         """`value` as `kind` has it: Named for a component, a dict for a section."""
-        if isinstance(value, str) and "$" in value and _structured(kind):
+        if self.is_expression(value) and _structured(kind):
             return self._from_expression(kind, value, path)
         if isinstance(kind, Either):
             kind = _alternative(kind, value)
         match kind:
             case OneOf():
                 return self._named(kind, value, path)
-            case Section():
+            case Section() if kind.accepts(value):
                 return self.args(kind.component, value, path)
             case ListOf() if isinstance(value, list):
                 return self._list(kind, value, path)
@@ -89,7 +92,7 @@ class Binder:
         remedy = None
         if isinstance(resolved, float) and isinstance(written, str):
             remedy = "`//` divides to an integer, `/` to a float"
-        source = f" (from {written})" if isinstance(written, str) and "$" in written else ""
+        source = f" (from {written})" if self.is_expression(written) else ""
         self.report(Code.VALUE, f"{checking.label(path)}{source} {wrong}", path, remedy)
 
     def args(self, component: Component, value: Any, path: Route) -> dict[str, Any]:
@@ -131,8 +134,8 @@ class Binder:
 class _Resolved(Binder):
     """Binds what has come out of an expression, and holds no others: a dollar is a dollar."""
 
-    def resolve(self, value: Any, path: Route) -> Any:
-        return value
+    def is_expression(self, value: Any) -> bool:
+        return False
 
 
 def _structured(kind: Type) -> bool:

@@ -102,7 +102,7 @@ TOKENS: Any = {
     "train": {"steps": 3, "loss": "MSELoss", "optimizer": {"Adam": {"lr": 0.1}}},
 }
 WHOLE = {"images": IMAGES, "tokens": TOKENS}
-VALUES: list[Any] = [3, 2.5, True, "x", [1, 2], {"a": 1}, None]
+VALUES: list[Any] = [3, 2.5, True, "x", "$$x", [1, 2], {"a": 1}, None]
 WRITTEN_OUT = "write it out"
 
 

@@ -7,7 +7,7 @@ import inspect
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from netspec.catalogue.layers import LAYERS, Layer
 from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.types import ClassOf
 from netspec.diagnostics import Code, SetupError, SpecError
-from netspec.planning import Node, Plan
+from netspec.planning import Node, Plan, check_tensor_files
 from netspec.planning.plans import BYTES
-from netspec.planning.selection import parameters
+from netspec.planning.tensor_files import locate
+from netspec.spec.findings import Findings
 from netspec.spec.model import Named, Spec
 
 
@@ -49,6 +50,8 @@ def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
     parameters do not fit into this machine's memory.
     """
     _check_memory(plan)
+    if initialize:
+        _check_tensor_files(plan)
     with torch.random.fork_rng(devices=[]):
         # The CPU's generator alone: torch.manual_seed would reseed every GPU's too.
         torch.default_generator.manual_seed(plan.spec.seed)
@@ -56,13 +59,20 @@ def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:
         assert isinstance(model, nn.Sequential)
         if initialize:
             for each in plan.initialization:
-                _initialize(model.get_parameter(each.key), each.initializer, each.key, plan.spec)
+                _initialize(model.get_parameter(each.key), each.initializer, plan.spec)
     held = frozen(plan, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name not in held
     if plan.root.opaque:
         opaque.check(plan, model)
     return model
+
+
+def _check_tensor_files(plan: Plan) -> None:
+    findings = Findings(plan.spec.document)
+    check_tensor_files(plan, findings)
+    if findings.errors:
+        raise SpecError(findings.sorted())
 
 
 def frozen(plan: Plan, model: nn.Module, epoch: float = 0) -> set[str]:
@@ -151,13 +161,13 @@ def _argument(layer: Layer, name: str, value: Any) -> Any:
     return value
 
 
-def _initialize(parameter: Tensor, initializer: Named, key: str, spec: Spec) -> None:
+def _initialize(parameter: Tensor, initializer: Named, spec: Spec) -> None:
     entry = INITIALIZERS[initializer.type]
     with torch.no_grad():
         if entry.target:
             attribute(entry)(parameter, **entry.complete(initializer.args))
         else:
-            parameter.copy_(_tensor(initializer, key, parameter.shape, spec))
+            parameter.copy_(_tensor(initializer, spec))
 
 
 def keep_tensors(plan: Plan, folder: Path) -> Spec:
@@ -166,13 +176,12 @@ def keep_tensors(plan: Plan, folder: Path) -> Spec:
 
     Raises SpecError as `build` does, SetupError where they cannot be written.
     """
-    shapes = {key: shape for _, _, key, shape in parameters(plan.root)}
+    _check_tensor_files(plan)
     found: dict[str, dict[str, Tensor]] = {}
-    for key, initializer in plan.initialization:
+    for _, initializer in plan.initialization:
         if not INITIALIZERS[initializer.type].target:
             args = initializer.args
-            tensor = _tensor(initializer, key, shapes[key], plan.spec)
-            found.setdefault(args["path"], {})[args["key"]] = tensor
+            found.setdefault(args["path"], {})[args["key"]] = _tensor(initializer, plan.spec)
     copies = {path: f"init/{index}.safetensors" for index, path in enumerate(found)}
     for path, tensors in found.items():
         files.write(folder / copies[path], save(tensors))
@@ -186,36 +195,17 @@ def keep_tensors(plan: Plan, folder: Path) -> Spec:
     return replace(plan.spec.with_initializers(copied), folder=folder)
 
 
-def _tensor(initializer: Named, key: str, shape: Sequence[int], spec: Spec) -> Tensor:
-    """A tensor of a .safetensors file below the spec's folder, of the parameter's shape."""
-    folder = spec.folder.resolve()
-    written, name = initializer.args["path"], initializer.args["key"]
-
-    def refused(param: str, message: str, remedy: str | None = None) -> SpecError:
-        route = (*initializer.path, param)
-        return spec.document.error(
-            Code.INIT, f"'{initializer.args[param]}' {message}", route, remedy
-        )
-
-    try:
-        path = (folder / written).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a NUL
-        raise refused("path", f"is no path: {error}") from None
-    if not path.is_relative_to(folder):
-        raise refused("path", "leaves the spec's folder")
+def _tensor(initializer: Named, spec: Spec) -> Tensor:
+    """A tensor of a .safetensors file, which was there and fitted a moment ago."""
+    path = locate(spec.folder, initializer.args["path"])
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            if name not in names:
-                raise refused("key", f"is not in {path.name}", f"it has {', '.join(names[:8])}")
-            there = list(file.get_slice(name).get_shape())
-            if there != list(shape):
-                raise refused(
-                    "key", f"has the shape {there} in {path.name}, but {key} is {list(shape)}"
-                )
-            found: Tensor = file.get_tensor(name)
+            found: Tensor = file.get_tensor(initializer.args["key"])
             return found
     except (OSError, SafetensorError) as error:
-        raise refused(
-            "path", f"cannot be read: {error}", "it has to be a .safetensors file"
+        raise spec.document.error(
+            Code.INIT,
+            f"'{path.name}' cannot be read: {error}",
+            (*initializer.path, "path"),
+            "it has to be a .safetensors file",
         ) from None

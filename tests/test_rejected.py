@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from netspec import reporting
-from netspec.diagnostics import Diagnostic, SpecError
-from netspec.planning import check
+from netspec.diagnostics import Code, Diagnostic, SpecError
+from netspec.planning import check, check_tensor_files
 from netspec.spec.loading import document, interpret
 
 FOLDER = Path(__file__).parent / "cases" / "rejected"
@@ -57,8 +57,9 @@ def findings(path: Path, settings: dict[str, str]) -> list[Diagnostic]:
         spec, found = interpret(document(path, settings), path.parent)
     except SpecError as error:
         return list(error.diagnostics)
-    if spec is not None:
-        check(spec, found)
+    plan = check(spec, found) if spec is not None else None
+    if plan is not None:
+        check_tensor_files(plan, found)
     return found.sorted()
 
 
@@ -83,3 +84,26 @@ def test_every_finding_has_a_place_and_says_what_was_found() -> None:
             assert found.place.text is not None, path
             assert found.message[-1] not in ".!", found.message
             assert len(found.message) < 300, found.message
+
+
+# What no spec that can be read has: the test that shows it.
+ELSEWHERE = {
+    Code.FILE: "spec/test_document.py::test_files_that_cannot_be_read",
+    Code.RUN: "cli/test_commands.py::test_export_without_a_run_says_so",
+    Code.MODEL: "cli/test_commands.py::test_verify",
+    Code.INPUT: "cli/test_commands.py::test_predict",
+    Code.ENVIRONMENT: "runtime/test_session.py::test_cuda_is_refused_and_never_falls_back",
+}
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_has_a_case(code: Code) -> None:
+    if code not in ELSEWHERE:
+        assert any(f"[{code}]: " in path.read_text(encoding="utf-8") for path in CASES)
+        return
+    module, _, name = ELSEWHERE[code].partition("::")
+    text = (Path(__file__).parent / module).read_text(encoding="utf-8")
+    _, found, body = text.partition(f"\ndef {name}(")
+    assert found, f"{name} is gone"
+    said = body.partition("\ndef ")[0]
+    assert f"Code.{code.name}" in said or f"[{code}" in said.replace("\\", "")

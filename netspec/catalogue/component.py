@@ -86,9 +86,11 @@ class Component:
         return tuple(param.name for param in self.params if param.required)
 
     def complete(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """`args` with every default filled in, in the order of the signature."""
+        """`args` with every default filled in, a section's own too, in the signature's order."""
         return {
-            param.name: args.get(param.name, param.default)
+            param.name: param.type.component.complete(args.get(param.name) or {})
+            if isinstance(param.type, Section)
+            else args.get(param.name, param.default)
             for param in self.params
             if param.name in args or not param.required
         }
@@ -176,7 +178,7 @@ class Section:
         return f"a mapping of {self.component.name}'s keys"
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, dict)
+        return isinstance(value, dict) or (value is None and not self.component.required)
 
     def core(self) -> JsonSchema:
         return self.component.schema()

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.catalogue.component import Component, Param
-from netspec.catalogue.types import NONNEGATIVE, NUMBER, PATH, POSITIVE, PROBABILITY, TEXT, Choice
+from netspec.catalogue.component import Component, Param, Refusal
+from netspec.catalogue.types import (
+    ABOVE_ZERO,
+    NONNEGATIVE,
+    NUMBER,
+    PATH,
+    POSITIVE,
+    PROBABILITY,
+    TEXT,
+    Choice,
+)
 
 MEAN, STD = Param("mean", NUMBER, 0.0), Param("std", NONNEGATIVE, 1.0)
 GAIN = Param("gain", NUMBER, 1.0)
@@ -17,6 +26,18 @@ KAIMING = (
 )
 
 
+LARGEST = (2 - 2**-23) * 2.0**127  # of float32
+
+
+def _check_range(args: dict[str, Any]) -> None:
+    """Refuse what torch's uniform_, with which trunc_normal_ begins, cannot draw from."""
+    a, b = args["a"], args["b"]
+    if a > b:
+        raise Refusal(f"a {a:g} must lie below b {b:g}", param="a")
+    if b - a > LARGEST:
+        raise Refusal(f"from a {a:g} to b {b:g} is further than float32 goes", param="a")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Initializer(Component):
     """`ranks`: how many dimensions the parameter must have; None: any."""
@@ -25,16 +46,23 @@ class Initializer(Component):
     most_rank: int = 99
 
 
-def _init(name: str, *params: Param, **ranks: Any) -> Initializer:
-    return Initializer(name=name, target=f"torch.nn.init:{name}", params=params, **ranks)
+def _init(name: str, *params: Param, **facts: Any) -> Initializer:
+    return Initializer(name=name, target=f"torch.nn.init:{name}", params=params, **facts)
 
 
 INITIALIZERS: dict[str, Initializer] = {
     entry.name: entry
     for entry in (
-        _init("uniform_", Param("a", NUMBER, 0.0), Param("b", NUMBER, 1.0)),
+        _init("uniform_", Param("a", NUMBER, 0.0), Param("b", NUMBER, 1.0), check=_check_range),
         _init("normal_", MEAN, STD),
-        _init("trunc_normal_", MEAN, STD, Param("a", NUMBER, -2.0), Param("b", NUMBER, 2.0)),
+        _init(
+            "trunc_normal_",
+            MEAN,
+            Param("std", ABOVE_ZERO, 1.0),
+            Param("a", NUMBER, -2.0),
+            Param("b", NUMBER, 2.0),
+            check=_check_range,
+        ),
         _init("constant_", Param("val", NUMBER)),
         _init("ones_"),
         _init("zeros_"),

@@ -14,7 +14,7 @@ from netspec.catalogue.component import Component, Param
 from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
 from netspec.catalogue.layers.left_out import LEFT_OUT
-from netspec.catalogue.layers.structure import REPEAT
+from netspec.catalogue.layers.structure import REPEAT, Container
 from netspec.catalogue.types import show
 
 HEAD = """\
@@ -78,6 +78,9 @@ def _table(entries: Iterable[Component]) -> str:
 
 
 def _params(entry: Component) -> str:
+    if isinstance(entry, Container) and entry.bare:
+        (param,) = entry.params
+        return f"`{entry.name}: [...]` {param.type.expected}, without a parameter's name"
     return "<br>".join(f"`{_signature(param, entry)}` {_meaning(param)}" for param in entry.params)
 
 

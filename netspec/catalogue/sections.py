@@ -49,6 +49,7 @@ INPUT = Component(
         Param("dtype", Choice("float32", "int64"), "float32", "int64 for token ids"),
     ),
 )
+WHAT_COMES_IN = Either(SHAPE, Section(INPUT))
 EXPECT = Component(
     name="expect",
     params=(
@@ -56,6 +57,7 @@ EXPECT = Component(
         Param("parameters", optional(NATURAL), None, "how many parameters"),
     ),
 )
+WHAT_COMES_OUT = Either(SHAPE, Section(EXPECT))
 UNTIL = Component(name="freeze", params=(Param("until", POSITIVE, doc="epoch, from 0"),))
 FREEZE = Either(BOOLEAN, ListOf(TEXT, 1), Section(UNTIL))
 

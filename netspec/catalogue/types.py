@@ -54,14 +54,20 @@ def as_written(core: JsonSchema) -> JsonSchema:
     Most keywords of JSON Schema bind one type alone, so that where no string fits, `pattern`
     admits expressions without a branch: the check is faster and its errors exact.
     """
-    if "$ref" in core or core == {}:
+    if "$ref" in core:
         return core
-    if "type" not in core:
+    types = _types(core)
+    if not types:
         return {"if": {"type": "string", "pattern": EXPRESSION}, "else": core}
-    types = core["type"] if isinstance(core["type"], list) else [core["type"]]
     if "string" in types:
         return core
     return {**core, "type": [*types, "string"], "pattern": EXPRESSION}
+
+
+def _types(core: JsonSchema) -> list[str]:
+    """The types that a schema admits by name; none where it goes another way about it."""
+    types: str | list[str] = core.get("type", [])
+    return types if isinstance(types, list) else [types]
 
 
 def schema_of(kind: Type) -> JsonSchema:
@@ -194,18 +200,6 @@ class Null:
         return {"type": "null"}
 
 
-class Anything:
-    """What only a hand-written rule can judge."""
-
-    expected = "a value"
-
-    def accepts(self, value: object) -> bool:
-        return True
-
-    def core(self) -> JsonSchema:
-        return {}
-
-
 class Choice:
     """One of a few words."""
 
@@ -283,16 +277,16 @@ class Either:
             return {"if": {"type": "null"}, "else": schema_of(others[0])}
         merged: JsonSchema = {"type": []}
         for core in cores:
-            kind = core.get("type")
+            types = _types(core)
             # To JSON Schema an integer is a number too: the bounds of one would bind the other.
             if (
-                not isinstance(kind, str)
-                or kind in merged["type"]
-                or {kind, *merged["type"]} >= NUMERIC
+                not types
+                or not set(types).isdisjoint(merged["type"])
+                or {*types, *merged["type"]} >= NUMERIC
                 or core.keys() & merged.keys() != {"type"}
             ):
                 return {"anyOf": cores}
-            merged = {**merged, **core, "type": [*merged["type"], kind]}
+            merged = {**merged, **core, "type": [*merged["type"], *types]}
         return merged
 
 

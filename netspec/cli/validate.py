@@ -52,6 +52,8 @@ def check(path: Path, settings: dict[str, str]) -> tuple[Plan | None, list[Diagn
     except SpecError as error:
         return None, list(error.diagnostics)
     plan = planning.check(spec, findings) if spec else None
+    if plan:
+        planning.check_tensor_files(plan, findings)
     return plan, findings.sorted()
 
 

@@ -11,11 +11,21 @@ from netspec.planning.overwriting import check_overwriting
 from netspec.planning.pipeline import plan_pipeline
 from netspec.planning.plans import Freezing, Initialization, Node, Plan
 from netspec.planning.selection import plan_freezing, plan_initialization
+from netspec.planning.tensor_files import check_tensor_files
 from netspec.planning.training import check_training
 from netspec.spec.findings import Findings
 from netspec.spec.model import Spec
 
-__all__ = ["Freezing", "Initialization", "Node", "Plan", "check", "check_export", "make_plan"]
+__all__ = [
+    "Freezing",
+    "Initialization",
+    "Node",
+    "Plan",
+    "check",
+    "check_export",
+    "check_tensor_files",
+    "make_plan",
+]
 
 
 def make_plan(spec: Spec) -> Plan:

@@ -55,13 +55,23 @@ class _Planner:
     ) -> tuple[tuple[Node, ...] | None, Tensor | None]:
         """The children of one `nn.Sequential`, and its output."""
         nodes: list[Node | None] = []
-        for index, entry in enumerate(entries):
-            name = f"{prefix}{entry.name or index}"
-            node = self.entry(entry, at, name)
+        for entry in entries:
+            if not entry.is_module:
+                at = self._copied(entry, at)
+                continue
+            node = self.entry(entry, at, f"{prefix}{entry.name or len(nodes)}")
             nodes.append(node)
             at = node.output if node else _believed(entry, at)
         known = tuple(node for node in nodes if node is not None)
         return (known if len(known) == len(nodes) else None), at
+
+    def _copied(self, entry: Entry, at: Tensor | None) -> Tensor | None:
+        """What a Repeat's copies, if any, have made of its input, held against its `expect`."""
+        if at is None:
+            return _believed(entry, at)
+        if entry.expect:
+            self._check_output(entry.expect, at, entry.via)
+        return at
 
     def entry(self, entry: Entry, at: Tensor | None, name: str) -> Node | None:
         layer = LAYERS[entry.type]
@@ -110,6 +120,7 @@ class _Planner:
             return None
         call = Call(at, layer.complete(entry.args), self.conditions)
         try:
+            layer.check(call.args)
             output = layer.combine(call, outputs)
         except Refusal as refusal:
             refuse_layer(refusal, entry, self.findings, Code.SHAPE)
@@ -125,13 +136,7 @@ class _Planner:
     def expect(
         self, expect: Expect, output: Tensor, node: Node, via: tuple[Route, ...] = ()
     ) -> None:
-        if expect.output is not None and expect.output != output.shape:
-            self.findings.add(
-                Code.EXPECT,
-                f"the output is {output}, not the {show(expect.output)} expected",
-                expect.path,
-                via=via,
-            )
+        self._check_output(expect, output, via)
         if node.opaque:
             return  # the compiler counts, and checks
         if expect.parameters is not None and expect.parameters != node.parameters:
@@ -142,6 +147,15 @@ class _Planner:
                 via=via,
             )
 
+    def _check_output(self, expect: Expect, output: Tensor, via: tuple[Route, ...]) -> None:
+        if expect.output is not None and expect.output != output.shape:
+            self.findings.add(
+                Code.EXPECT,
+                f"the output is {output}, not the {show(expect.output)} expected",
+                expect.path,
+                via=via,
+            )
+
 
 def _expected(entry: Entry, at: Tensor) -> Tensor:
     """The output of a layer whose shape torch alone knows."""
@@ -149,7 +163,7 @@ def _expected(entry: Entry, at: Tensor) -> Tensor:
         return found
     raise Refusal(
         f"the shape of {entry.type}'s output is known to torch alone",
-        "state it beside the layer, `expect: [512, 1, 1]`; `netspec build` checks it",
+        "write it beside the layer, `expect: […]`; where it is another, `netspec build` says which",
     )
 
 

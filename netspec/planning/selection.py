@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from netspec.catalogue.component import Refusal
 from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS
 from netspec.diagnostics import Code, suggestion
 from netspec.planning.plans import Freezing, Initialization, Node
+from netspec.planning.refusing import refuse
 from netspec.spec.document import Route
 from netspec.spec.findings import Findings
 from netspec.spec.model import InitRule, Named, Spec
@@ -43,7 +45,7 @@ def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Ini
             if matches(rule.match, node, key):
                 matched.add(name)
                 if name in initializers:
-                    _check_rank(initializers[name], key, shape, findings)
+                    _check_filling(initializers[name], key, shape, findings)
                     found[key] = initializers[name]
         _check_rule(rule, matched, findings)
     for node in root.walk():
@@ -53,7 +55,7 @@ def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Ini
             if name not in node.weights:
                 _missing(node, name, (*node.entry.path, "init", name), findings)
                 continue
-            _check_rank(initializer, f"{node.name}.{name}", node.weights[name], findings)
+            _check_filling(initializer, f"{node.name}.{name}", node.weights[name], findings)
             found[f"{node.name}.{name}"] = initializer
     return tuple(Initialization(key, named) for key, named in found.items())
 
@@ -83,8 +85,14 @@ def _check_rule(rule: InitRule, matched: set[str], findings: Findings) -> None:
             )
 
 
-def _check_rank(initializer: Named, key: str, shape: tuple[int, ...], findings: Findings) -> None:
+def _check_filling(
+    initializer: Named, key: str, shape: tuple[int, ...], findings: Findings
+) -> None:
     entry = INITIALIZERS[initializer.type]
+    try:
+        entry.check(entry.complete(initializer.args))
+    except Refusal as refusal:
+        refuse(refusal, initializer, findings, Code.INIT)
     least, most = entry.least_rank, entry.most_rank
     if not least <= len(shape) <= most:
         wanted = (

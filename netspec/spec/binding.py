@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.catalogue.component import Component, OneOf, Section
-from netspec.catalogue.types import Either, ListOf, Type, canonical, problem
+from netspec.catalogue.component import Component, OneOf, Refusal, Section
+from netspec.catalogue.types import Either, ListOf, PerDimension, Type, canonical, problem
 from netspec.diagnostics import Code
+from netspec.spec import checking
 from netspec.spec.document import Route
 from netspec.spec.expressions import (
     DOUBTFUL,
     DoubtfulName,
-    ExpressionError,
     Scope,
     substitute,
 )
@@ -26,17 +26,20 @@ class Binder:
     def __init__(self, findings: Findings, scope: Scope, via: tuple[Route, ...] = ()) -> None:
         self.findings, self.scope, self.via = findings, scope, via
 
+    def is_expression(self, value: Any) -> bool:
+        return isinstance(value, str) and "$" in value
+
     def resolve(self, value: Any, path: Route) -> Any:
         """`value` with every expression in it evaluated."""
         match value:
-            case str() if "$" in value:
+            case str() if self.is_expression(value):
                 try:
                     return substitute(value, self.scope)
                 except DoubtfulName:
                     self.findings.doubt(path)
                     return None
-                except ExpressionError as error:
-                    self.report(Code.EXPRESSION, error.message, path, error.remedy)
+                except Refusal as refusal:
+                    self.report(Code.EXPRESSION, refusal.message, path, refusal.remedy)
                     return None
             case list():
                 return [self.resolve(item, (*path, i)) for i, item in enumerate(value)]
@@ -51,60 +54,63 @@ class Binder:
 
     def bind(self, kind: Type, value: Any, path: Route) -> Any:
         """`value` as `kind` has it: Named for a component, a dict for a section."""
+        if self.is_expression(value) and _structured(kind):
+            return self._from_expression(kind, value, path)
         if isinstance(kind, Either):
-            kind = self._alternative(kind, value)
-        if isinstance(kind, OneOf):
-            return self.named(kind, value, path)
-        if isinstance(kind, Section):
-            return self.args(kind.component, value, path)
-        if isinstance(kind, ListOf) and isinstance(kind.item, OneOf) and isinstance(value, list):
-            return tuple(self.bind(kind.item, item, (*path, i)) for i, item in enumerate(value))
+            kind = _alternative(kind, value)
+        match kind:
+            case OneOf():
+                return self._named(kind, value, path)
+            case Section() if kind.accepts(value):
+                return self.args(kind.component, value, path)
+            case ListOf() if isinstance(value, list):
+                return self._list(kind, value, path)
         before = self.findings.within(path)
         resolved = self.resolve(value, path)
         if not before and not self.findings.within(path):
             self._check(kind, resolved, value, path)
-        return canonical(kind, resolved) if kind.accepts(resolved) else resolved
+        return canonical(kind, resolved) if kind.accepts(resolved) else None
 
-    def _alternative(self, kind: Either, value: Any) -> Type:
-        """The component or section among a type's alternatives, where one is written."""
-        for each in kind.kinds:
-            compound = isinstance(each, OneOf) or (
-                isinstance(each, Section) and isinstance(value, dict)
-            )
-            if compound and value is not None:
-                return each
-        return kind
+    def _from_expression(self, kind: Type, value: str, path: Route) -> Any:
+        """A component, a section or a list of these that is not written out: the schema, which
+        judges structure, has not seen it yet."""
+        resolved = self.resolve(value, path)
+        if self.findings.at(path):
+            return None
+        checking.check_value(kind, resolved, path, self.report)
+        return _Resolved(self.findings, {}, self.via).bind(kind, resolved, path)
+
+    def _list(self, kind: ListOf, value: list[Any], path: Route) -> Any:
+        """Each item at its own place; how many there may be, the schema has judged."""
+        items = [self.bind(kind.item, item, (*path, i)) for i, item in enumerate(value)]
+        return tuple(items) if _structured(kind) else items
 
     def _check(self, kind: Type, resolved: Any, written: Any, path: Route) -> None:
         wrong = problem(kind, resolved)
         if not wrong:
             return
-        label = next((step for step in reversed(path) if isinstance(step, str)), "the value")
         remedy = None
         if isinstance(resolved, float) and isinstance(written, str):
             remedy = "`//` divides to an integer, `/` to a float"
-        source = f" (from {written})" if isinstance(written, str) and "$" in written else ""
-        self.report(Code.VALUE, f"{label}{source} {wrong}", path, remedy)
+        source = f" (from {written})" if self.is_expression(written) else ""
+        self.report(Code.VALUE, f"{checking.label(path)}{source} {wrong}", path, remedy)
 
     def args(self, component: Component, value: Any, path: Route) -> dict[str, Any]:
         """The parameters written in a mapping, each bound to its type."""
-        if not isinstance(value, Mapping):
-            value = {}
+        value = value if isinstance(value, Mapping) else {}
         return {
             param.name: self.bind(param.type, value[param.name], (*path, param.name))
             for param in component.params
             if param.name in value
         }
 
-    def named(self, kind: OneOf, value: Any, path: Route) -> Named | None:
+    def _named(self, kind: OneOf, value: Any, path: Route) -> Named | None:
         """A component by its name, or None where findings stand against it."""
-        if isinstance(value, str):
-            value = self.resolve(value, path)
         written = {value: None} if isinstance(value, str) else value
-        if not isinstance(written, dict):
-            return None
         siblings = {param.name: param for param in kind.siblings}
-        names = [name for name in written if name not in siblings]
+        names = (
+            [name for name in written if name not in siblings] if isinstance(written, dict) else []
+        )
         if len(names) != 1 or names[0] not in kind.entries:
             if not self.findings.within(path):
                 self.report(Code.ENTRY, f"{kind.expected} is wanted here", path)
@@ -123,3 +129,37 @@ class Binder:
         self, code: Code, message: str, path: Route, remedy: str | None = None, **where: Any
     ) -> None:
         self.findings.add(code, message, path, remedy, via=self.via, **where)
+
+
+class _Resolved(Binder):
+    """Binds what has come out of an expression, and holds no others: a dollar is a dollar."""
+
+    def is_expression(self, value: Any) -> bool:
+        return False
+
+
+def _structured(kind: Type) -> bool:
+    """Whether components or sections may stand in it."""
+    match kind:
+        case OneOf() | Section():
+            return True
+        case ListOf():
+            return _structured(kind.item)
+        case Either():
+            return any(map(_structured, kind.kinds))
+    return False
+
+
+def _alternative(kind: Either, value: Any) -> Type:
+    """The one of a type's alternatives that has the form of what is written; or all of them."""
+    match value:
+        case dict():
+            forms: tuple[type, ...] = (OneOf, Section)
+        case list():
+            forms = () if isinstance(kind, PerDimension) else (ListOf,)
+        case str():
+            forms = (OneOf,)
+        case _:
+            return kind
+    fitting = [each for each in kind.kinds if isinstance(each, forms)]
+    return fitting[0] if len(fitting) == 1 else kind

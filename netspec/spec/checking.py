@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from netspec.catalogue.types import show
+from netspec.catalogue.types import Type, schema_of, show
 from netspec.diagnostics import Code, suggestion
-from netspec.spec.document import Route
+from netspec.spec.document import Document, Route
 from netspec.spec.findings import Findings
 from netspec.spec.schema import COMPONENTS, SIBLINGS, netspec_schema
+
+Report = Callable[..., None]  # `Findings.add`, or `Binder.report`, which adds the calls
 
 
 @cache
@@ -29,44 +32,49 @@ def refresh() -> None:
 def check(findings: Findings) -> None:
     """Report everything that the schema says against the document."""
     for error in _validator().iter_errors(findings.document.data):
-        _report(error, findings)
+        if not _beside_a_layer(error, findings.document):
+            _report(error, (), findings.add)
 
 
-def _report(error: ValidationError, findings: Findings) -> None:
-    path: Route = tuple(error.absolute_path)
+def check_value(kind: Type, value: Any, route: Route, report: Report) -> None:
+    """As `check`, of one value: what came out of an expression, as if it were written there."""
+    for error in _validator().evolve(schema=schema_of(kind)).iter_errors(value):
+        _report(error, route, report)
+
+
+def _report(error: ValidationError, route: Route, report: Report) -> None:
+    path: Route = (*route, *error.absolute_path)
     instance: Any = error.instance
     schema: dict[str, Any] = dict(cast(Any, error.schema))
     match error.validator:
         case "additionalProperties":
             for key in instance:
                 if key not in schema["properties"] and not _is_block(key, schema):
-                    _unknown(str(key), schema, path, findings)
+                    _unknown(str(key), schema, path, report)
         case "required":
             missing = [key for key in schema["required"] if key not in instance]
             # A misspelt key is reported as such, once.
             extra = [key for key in instance if key not in schema["properties"]]
             missing = [key for key in missing if not any(suggestion(e, [key]) for e in extra)]
             if missing:
-                _missing(schema, missing, path, findings)
+                _missing(schema, missing, path, report)
         case "enum" | "anyOf" if schema.get("x-names") and isinstance(instance, str):
-            _bare(instance, schema, path, findings)
+            _bare(instance, schema, path, report)
         case "type" if instance is None and "required" in schema:
-            _missing(schema, schema["required"], path, findings)
+            _missing(schema, schema["required"], path, report)
         case "maxProperties":
             keys = ", ".join(instance)
-            findings.add(Code.ENTRY, f"one name is wanted here, not {keys}", path)
-        case "type" if "x-call" in schema and _beside_a_layer(path, findings):
-            pass  # expansion calls it an unknown key of the entry
+            report(Code.ENTRY, f"one name is wanted here, not {keys}", path)
         case "minProperties" if not instance:
-            findings.add(Code.ENTRY, f"{_label(path)} is empty", path)
+            report(Code.ENTRY, f"{label(path)} is empty", path)
         case "minProperties":  # of an init rule; one without `match` is reported as such
             if "match" in instance:
-                findings.add(Code.ENTRY, f"{_label(path)} names no parameter to fill", path)
+                report(Code.ENTRY, f"{label(path)} names no parameter to fill", path)
         case _:
             expected = schema.get("errorMessage", f"does not fit: {error.message}")
-            findings.add(
+            report(
                 Code.VALUE,
-                f"{_label(path)} is {show(instance)}, but {expected}",
+                f"{label(path)} is {show(instance)}, but {expected}",
                 path,
                 _value_remedy(instance),
             )
@@ -76,11 +84,15 @@ def _is_block(key: str, schema: dict[str, Any]) -> bool:
     return "patternProperties" in schema and key[:1].islower()
 
 
-def _beside_a_layer(path: Route, findings: Findings) -> bool:
-    return any(key in COMPONENTS for key in findings.document.node(path[:-1]).value)
+def _beside_a_layer(error: ValidationError, document: Document) -> bool:
+    """Whether it takes a misspelt sibling for a block's call: expansion calls it what it is."""
+    if error.validator != "type" or "x-call" not in cast(Any, error.schema):
+        return False
+    entry = document.node(tuple(error.absolute_path)[:-1]).value
+    return any(key in COMPONENTS for key in entry)
 
 
-def _unknown(key: str, schema: dict[str, Any], path: Route, findings: Findings) -> None:
+def _unknown(key: str, schema: dict[str, Any], path: Route, report: Report) -> None:
     title, known = schema["title"], list(schema["properties"])
     if schema.get("x-names"):
         code = Code.UNKNOWN_LAYER if title == "layer" else Code.UNKNOWN_NAME
@@ -98,12 +110,12 @@ def _unknown(key: str, schema: dict[str, Any], path: Route, findings: Findings) 
         if 0 < len(known) <= 16
         else None
     )
-    findings.add(code, message, (*path, key), remedy, key=True)
+    report(code, message, (*path, key), remedy, key=True)
 
 
-def _missing(schema: dict[str, Any], missing: list[str], path: Route, findings: Findings) -> None:
+def _missing(schema: dict[str, Any], missing: list[str], path: Route, report: Report) -> None:
     title, names, parameter = schema["title"], " and ".join(missing), "x-class" in schema
-    findings.add(
+    report(
         Code.MISSING_PARAMETER if parameter else Code.MISSING_KEY,
         f"{title} needs {names}",
         path,
@@ -114,23 +126,23 @@ def _missing(schema: dict[str, Any], missing: list[str], path: Route, findings: 
     )
 
 
-def _bare(name: str, schema: dict[str, Any], path: Route, findings: Findings) -> None:
+def _bare(name: str, schema: dict[str, Any], path: Route, report: Report) -> None:
     """A bare name that is unknown, or that needs parameters."""
     kind = schema["title"]
     entry = netspec_schema()["$defs"][kind]["else"]["properties"].get(name)
     if entry is not None and name not in SIBLINGS:
-        _missing(entry, entry["required"], path, findings)
+        _missing(entry, entry["required"], path, report)
         return
     known = [n for n in netspec_schema()["$defs"][kind]["else"]["properties"] if n not in SIBLINGS]
-    findings.add(
+    report(
         Code.UNKNOWN_LAYER if kind == "layer" else Code.UNKNOWN_NAME,
         f"there is no {kind} '{name}'",
         path,
-        suggestion(name, known),
+        _value_remedy(name) or suggestion(name, known),
     )
 
 
-def _label(path: Route) -> str:
+def label(path: Route) -> str:
     """`kernel_size`, `kernel_size[1]`, `model[3]`: the value, for a person."""
     text = ""
     for step in reversed(path):
@@ -141,6 +153,8 @@ def _label(path: Route) -> str:
 
 
 def _value_remedy(value: object) -> str | None:
+    if isinstance(value, str) and value.startswith("$"):
+        return "an expression cannot stand for it: write it out"
     if isinstance(value, str) and value.strip().lower() in ("yes", "no", "on", "off"):
         return "YAML 1.2 knows true and false; yes, no, on and off are strings"
     if isinstance(value, str) and value == "None":

@@ -52,8 +52,7 @@ class Expansion:
 
     def _list(self, value: Any, path: Route, binder: Binder) -> Iterator[Entry]:
         if not isinstance(value, list):
-            if isinstance(value, str) and "$" in value:
-                binder.report(Code.ENTRY, "layers are written out; only values take $", path)
+            yield Entry("Identity", {}, path, broken=True)
             return
         self.depth += 1
         if self.depth > MAX_NESTING:
@@ -128,7 +127,7 @@ class Expansion:
     def _repeat(self, item: dict[str, Any], path: Route, binder: Binder) -> Iterator[Entry]:
         where = (*path, REPEAT.name)
         for key in item:
-            if key not in (REPEAT.name, "when"):
+            if key not in (REPEAT.name, "when", "expect"):
                 binder.report(
                     Code.ENTRY,
                     f"Repeat takes no '{key}': its copies are spliced into the list around it",
@@ -136,15 +135,31 @@ class Expansion:
                     "put it on a layer of the body, or wrap the body in `Sequential`",
                     key=True,
                 )
-        args = item[REPEAT.name]
-        if not isinstance(args, dict) or "times" not in args or "body" not in args:
+        yield from self._copies(item[REPEAT.name], where, binder)
+        if "expect" in item:
+            beside = (*path, "expect")
+            expect = siblings.expect(item["expect"], beside, binder)
+            if expect and expect.parameters is not None:
+                binder.report(
+                    Code.ENTRY,
+                    "Repeat has no parameters of its own to count: its copies are spliced into "
+                    "the list around it",
+                    (*beside, "parameters"),
+                    "wrap it in `Sequential`, and write the `expect` beside that",
+                    key=True,
+                )
+            yield Entry(REPEAT.name, {}, path, expect=expect, via=binder.via)
+
+    def _copies(self, args: Any, where: Route, binder: Binder) -> Iterator[Entry]:
+        if not isinstance(args, dict) or self.findings.at(where):
+            yield Entry("Identity", {}, where, broken=True)
             return
         times = binder.bind(NATURAL, args["times"], (*where, "times"))
-        index = args.get("index")
-        if index is not None and (wrong := name_problem(str(index))):
+        index = binder.bind(TEXT, args["index"], (*where, "index")) if "index" in args else None
+        if index is not None and (wrong := name_problem(index)):
             binder.report(Code.NAME, wrong, (*where, "index"))
-            return
-        if self.findings.at((*where, "times")):
+        if any(self.findings.at((*where, key)) for key in args):
+            yield Entry("Identity", {}, where, broken=True)
             return
         for number in range(times):
             self._tick(where, binder)
@@ -175,9 +190,9 @@ class Expansion:
         found: dict[str, tuple[Entry, ...]] = {}
         value = value if isinstance(value, dict) else {}
         for param in layer.params:
-            written = value.get(param.name)
+            written = value.get(param.name, param.default)
             if isinstance(param.type, Layers):
-                found[param.name] = self.layers(written or [], (*where, param.name), binder)
+                found[param.name] = self.layers(written, (*where, param.name), binder)
             elif isinstance(param.type, Branches) and isinstance(written, list):
                 for index, branch in enumerate(written):
                     path = (*where, param.name, index)
@@ -188,7 +203,8 @@ class Expansion:
         """A block, which becomes one nested group."""
         block, where = self.blocks.get(name), (*path, name)
         if not isinstance(block, dict):
-            if name[:1].islower() and not self.findings.within(where):
+            doubtful = self.findings.at(("blocks",)) or name in self.blocks
+            if name[:1].islower() and not doubtful and not self.findings.within(where):
                 binder.report(
                     Code.UNKNOWN_LAYER,
                     f"there is no block '{name}'",
@@ -220,6 +236,8 @@ class Expansion:
         self, name: str, block: Any, written: Any, where: Route, binder: Binder
     ) -> dict[str, Any] | None:
         params = block.get("params") or {}
+        if not isinstance(params, dict):
+            return None
         written = written if isinstance(written, dict) else {}
         for key in written:
             if key not in params:
@@ -256,14 +274,16 @@ class Expansion:
         bodies: dict[str, tuple[Entry, ...]],
     ) -> Entry:
         name = binder.bind(TEXT, item["name"], (*path, "name")) if "name" in item else None
-        if name is not None and (wrong := module_names.problem(str(name))):
+        if name is not None and (wrong := module_names.problem(name)):
             binder.report(Code.NAME, wrong, (*path, "name"))
         return Entry(
             kind,
             args,
             path,
             name=name,
-            expect=siblings.expect(item.get("expect"), (*path, "expect"), binder),
+            expect=siblings.expect(item["expect"], (*path, "expect"), binder)
+            if "expect" in item
+            else None,
             freeze=siblings.freeze(item["freeze"], (*path, "freeze"), binder)
             if "freeze" in item
             else None,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from netspec.catalogue.component import Refusal
 from netspec.diagnostics import suggestion
 
 MAX_LENGTH = 500
@@ -46,15 +47,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-class ExpressionError(Exception):
-    """What is wrong with an expression, and what to do."""
-
-    def __init__(self, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message, self.remedy = message, remedy
-
-
-class DoubtfulName(ExpressionError):
+class DoubtfulName(Refusal):
     """A name whose value has a finding already: no other is needed."""
 
 
@@ -74,7 +67,7 @@ def name_problem(name: str) -> str | None:
 def substitute(text: str, scope: Scope) -> Any:
     """The value of a scalar's text: an expression alone keeps its type, inside text it is pasted.
 
-    Raises ExpressionError.
+    Raises Refusal.
     """
     if "$" not in text:
         return text
@@ -100,12 +93,12 @@ def _one(text: str, dollar: int, scope: Scope) -> tuple[Any, int]:
         end = _closing(text, dollar + 1)
         return evaluate(text[dollar + 2 : end], scope), end + 1
     if following == "{":
-        raise ExpressionError(
+        raise Refusal(
             f"'{text}': `${{…}}` is no part of the language", "write $name or $(expression)"
         )
     found = NAME.match(text, dollar + 1)
     if not found:
-        raise ExpressionError(f"'{text}': a $ stands alone", "a dollar sign is written $$")
+        raise Refusal(f"'{text}': a $ stands alone", "a dollar sign is written $$")
     return _look_up(found.group(), scope), found.end()
 
 
@@ -121,25 +114,25 @@ def _closing(text: str, opening: int) -> int:
             depth += 1 if character == "(" else -1
             if not depth:
                 return index
-    raise ExpressionError(
+    raise Refusal(
         f"'{text}': the $( is never closed",
         "inside {…} or […] an expression with a comma needs quotes around it",
     )
 
 
 def evaluate(text: str, scope: Scope) -> Any:
-    """The value of an expression. Raises ExpressionError."""
+    """The value of an expression. Raises Refusal."""
     if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
+        raise Refusal(f"an expression has at most {MAX_LENGTH} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval")
         return _bounded(_value(tree.body, scope))
     except (SyntaxError, RecursionError, MemoryError):
-        raise ExpressionError(f"'{text}' is not an expression") from None
+        raise Refusal(f"'{text}' is not an expression") from None
     except ZeroDivisionError:
-        raise ExpressionError(f"'{text}' divides by zero") from None
+        raise Refusal(f"'{text}' divides by zero") from None
     except (TypeError, ValueError, OverflowError) as error:
-        raise ExpressionError(f"'{text}': {error}") from None
+        raise Refusal(f"'{text}': {error}") from None
 
 
 def _value(node: ast.expr, scope: Scope) -> Any:
@@ -177,7 +170,7 @@ def _value(node: ast.expr, scope: Scope) -> Any:
             return _value(body if _value(test, scope) else orelse, scope)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             return _bounded(FUNCTIONS[name](*(_number(_value(arg, scope)) for arg in args)))
-    raise ExpressionError(
+    raise Refusal(
         f"'{ast.unparse(node)}' is not allowed in an expression",
         "names, numbers, strings, + - * // / % **, comparisons, and/or/not, "
         f"`x if c else y` and {' '.join(FUNCTIONS)} are",
@@ -189,25 +182,25 @@ def _binary(op: ast.operator, a: Any, b: Any) -> Any:
         return a + b
     a, b = _number(a), _number(b)
     if isinstance(op, ast.Pow) and (abs(b) > 64 or abs(a) > LARGEST):
-        raise ExpressionError(f"{a} ** {b} is too large")
+        raise Refusal(f"{a} ** {b} is too large")
     return BINARY[type(op)](a, b)
 
 
 def _number(value: Any) -> Any:
     if not isinstance(value, int | float):
-        raise ExpressionError(f"{value!r} is not a number")
+        raise Refusal(f"{value!r} is not a number")
     return value
 
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, complex):
-        raise ExpressionError(f"{value} is not a real number")
+        raise Refusal(f"{value} is not a real number")
     if isinstance(value, float) and not math.isfinite(value):
-        raise ExpressionError(f"the value {value} is not finite")
+        raise Refusal(f"the value {value} is not finite")
     if isinstance(value, int) and abs(value) >= LARGEST:
-        raise ExpressionError("the value does not fit 64 bits")
+        raise Refusal("the value does not fit 64 bits")
     if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise ExpressionError(f"the text is longer than {MAX_TEXT:,} characters")
+        raise Refusal(f"the text is longer than {MAX_TEXT:,} characters")
     return value
 
 
@@ -217,10 +210,10 @@ def _look_up(name: str, scope: Scope) -> Any:
             raise DoubtfulName(f"${name} is in doubt")
         return scope[name]
     known = f"known here: {', '.join(scope)}" if scope else "no names are known here"
-    raise ExpressionError(f"${name} is not defined", suggestion(name, scope) or known)
+    raise Refusal(f"${name} is not defined", suggestion(name, scope) or known)
 
 
 def _pasted(value: Any) -> str:
     if isinstance(value, list | dict) or value is None:
-        raise ExpressionError(f"{value!r} cannot be pasted into text")
+        raise Refusal(f"{value!r} cannot be pasted into text")
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -92,7 +92,7 @@ class _Reader:
         for name in blocks:
             if wrong := name_problem(name) or _block_problem(name):
                 self.findings.add(Code.NAME, wrong, ("blocks", name), key=True)
-        onnx = (self._section(sections.EXPORT, "export") or {}).get("onnx") or {}
+        exported = self._section(sections.EXPORT, "export") or sections.EXPORT.complete({})
         return Spec(
             name=self._name(),
             description=str(self.data.get("description", "")),
@@ -101,10 +101,12 @@ class _Reader:
                 self.data.get("model"), ("model",), self.binder
             ),
             init=self._init(),
-            expect=siblings.expect(self.data.get("expect"), ("expect",), self.binder),
+            expect=siblings.expect(self.data["expect"], ("expect",), self.binder)
+            if "expect" in self.data
+            else None,
             data=self._data(),
             train=self._train(),
-            onnx=model.Onnx(**onnx),
+            onnx=model.Onnx(**exported["onnx"]),
             exports="export" in self.data,
             document=self.findings.document,
             folder=folder,
@@ -130,14 +132,12 @@ class _Reader:
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.-") or "spec"
 
     def _input(self) -> Tensor | None:
-        path: Route = ("input",)
-        written = self.data.get("input")
-        args = self.binder.args(sections.INPUT, written, path)
-        if isinstance(written, dict):
-            written, path = written.get("shape"), ("input", "shape")
-        if not isinstance(written, list) or not written:
+        if "input" not in self.data:
             return None
-        shape = siblings.dimensions(written, path, self.binder)
+        bound = self.binder.bind(sections.WHAT_COMES_IN, self.data["input"], ("input",))
+        path: Route = ("input", "shape") if isinstance(bound, dict) else ("input",)
+        args = sections.INPUT.complete(bound if isinstance(bound, dict) else {"shape": bound})
+        shape = siblings.dimensions(args.get("shape"), path, self.binder)
         if shape is None or self.findings.within(("input",)):
             return None
         for index, dim in enumerate(shape):
@@ -151,7 +151,7 @@ class _Reader:
             self.findings.add(Code.LIMIT, "the product of the dimensions has too many terms", path)
         if self.findings.within(("input",)):
             return None
-        return Tensor(shape, args.get("dtype", "float32"))
+        return Tensor(shape, args["dtype"])
 
     def _init(self) -> tuple[model.InitRule, ...]:
         rules = self.data.get("init")
@@ -169,7 +169,7 @@ class _Reader:
 
     def _section(self, component: Any, key: str) -> dict[str, Any] | None:
         """A section's keys with defaults; None where it is absent or findings stand in it."""
-        if not isinstance(self.data.get(key), dict):
+        if key not in self.data:
             return None
         args = self.binder.args(component, self.data[key], (key,))
         return None if self.findings.within((key,)) else component.complete(args)
@@ -178,8 +178,7 @@ class _Reader:
         args = self._section(sections.DATA, "data")
         if args is None:
             return None
-        split = args.pop("split") or {}
-        return model.Data(split=model.Split(**split), **args)
+        return model.Data(split=model.Split(**args.pop("split")), **args)
 
     def _train(self) -> model.Train | None:
         args = self._section(sections.TRAIN, "train")
@@ -190,5 +189,4 @@ class _Reader:
                 Code.TRAIN, "train needs exactly one of epochs and steps", ("train",), key=True
             )
             return None
-        checkpoint = args.pop("checkpoint") or {}
-        return model.Train(monitor=checkpoint.get("monitor"), **args)
+        return model.Train(**args.pop("checkpoint"), **args)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from netspec.catalogue.layers.structure import REPEAT
 from netspec.shapes import Shape, Tensor
 from netspec.spec.document import Document, Route
 
@@ -46,6 +47,8 @@ class Entry:
     bodies: the lists of layers of a container, by child name; `Sequential` has one, named "".
     broken: findings stand against it already, so that its output is not known.
     via: the places of the block calls that it came through, outermost first.
+
+    An `expect` beside a Repeat stands as an entry of its own behind the copies; it is no module.
     """
 
     type: str
@@ -59,6 +62,10 @@ class Entry:
     broken: bool = False
     via: tuple[Route, ...] = ()
 
+    @property
+    def is_module(self) -> bool:
+        return self.type != REPEAT.name
+
 
 class InitRule(NamedTuple):
     """An entry of `init`: parameters by name for the modules that match, the last rule winning."""
@@ -71,9 +78,9 @@ class InitRule(NamedTuple):
 class Split(NamedTuple):
     """`data.split`: the shares held out of the train part, where the source brings no such part."""
 
-    validation: float = 0
-    test: float = 0
-    shuffle: bool = True
+    validation: float
+    test: float
+    shuffle: bool
 
 
 class Data(NamedTuple):
@@ -105,10 +112,10 @@ class Train(NamedTuple):
 class Onnx(NamedTuple):
     """`export.onnx`: `opset` and `preprocess` None leave the choice to netspec."""
 
-    precision: Literal["float32"] = "float32"
-    opset: int | None = None
-    output: Literal["none", "softmax", "sigmoid"] = "none"
-    preprocess: bool | None = None
+    precision: Literal["float32"]
+    opset: int | None
+    output: Literal["none", "softmax", "sigmoid"]
+    preprocess: bool | None
 
 
 @dataclass(frozen=True)

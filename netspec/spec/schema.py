@@ -12,7 +12,7 @@ from netspec.catalogue import sections
 from netspec.catalogue.component import Component
 from netspec.catalogue.layers import LAYERS, attention
 from netspec.catalogue.layers.structure import REPEAT
-from netspec.catalogue.types import BOOLEAN, TEXT, JsonSchema, as_written, schema_of
+from netspec.catalogue.types import BOOLEAN, TEXT, JsonSchema, schema_of
 
 SIBLINGS = ("name", "expect", "freeze", "init", "when")
 BLOCK_NAME = r"^[a-z_][A-Za-z0-9_]*$"
@@ -34,14 +34,6 @@ def _object(title: str, properties: JsonSchema, **keywords: Any) -> JsonSchema:
     }
 
 
-def _expect() -> JsonSchema:
-    return {
-        "if": {"type": "object"},
-        "then": sections.EXPECT.schema(),
-        "else": schema_of(sections.SHAPE),
-    }
-
-
 def _init(**keywords: Any) -> JsonSchema:
     return {
         "type": "object",
@@ -56,7 +48,7 @@ def _layer() -> JsonSchema:
     bare = [name for name, entry in COMPONENTS.items() if not entry.required]
     siblings = {
         "name": schema_of(TEXT),
-        "expect": _expect(),
+        "expect": schema_of(sections.WHAT_COMES_OUT),
         "freeze": schema_of(sections.FREEZE),
         "init": _init(),
         "when": schema_of(BOOLEAN),
@@ -96,7 +88,8 @@ def _block() -> JsonSchema:
         {
             "params": {
                 "type": ["object", "null"],
-                "errorMessage": "must be a mapping of names to defaults",
+                "errorMessage": "must be a mapping of names to defaults, such as {units: 64}, "
+                "or {units: } where there is none",
             },
             "body": {"$ref": "#/$defs/layers"},
         },
@@ -125,11 +118,7 @@ def netspec_schema() -> JsonSchema:
             "description": "values used below as $name",
             "errorMessage": "must be a mapping of names to values",
         },
-        "input": {
-            "if": {"type": "object"},
-            "then": sections.INPUT.schema(),
-            "else": schema_of(sections.SHAPE),
-        },
+        "input": schema_of(sections.WHAT_COMES_IN),
         "blocks": {
             "type": ["object", "null"],
             "additionalProperties": {"$ref": "#/$defs/block"},
@@ -157,13 +146,17 @@ def netspec_schema() -> JsonSchema:
         **_object("the spec", properties, required=["netspec", "input", "model"]),
         "errorMessage": "must be a mapping with `netspec: 1`",
         "$defs": {
-            "layers": as_written(
-                {
-                    "type": "array",
-                    "items": {"$ref": "#/$defs/layer"},
-                    "errorMessage": "must be a list of layers",
-                }
-            ),
+            "layers": {
+                "type": "array",
+                "items": {"$ref": "#/$defs/layer"},
+                "errorMessage": "must be a list of layers",
+            },
+            "branches": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"$ref": "#/$defs/layers"},
+                "errorMessage": "must be a list of lists of layers",
+            },
             "layer": _layer(),
             "block": _block(),
             **{kind.kind: kind.definition() for kind in (*sections.KINDS, *attention.NESTED)},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from netspec.catalogue import sections
 from netspec.diagnostics import Code
-from netspec.shapes import Shape, parse
+from netspec.shapes import Dim, Shape, parse
 from netspec.spec.binding import Binder
 from netspec.spec.document import Route
 from netspec.spec.model import Expect, Freeze, Named
@@ -14,42 +15,45 @@ from netspec.spec.model import Expect, Freeze, Named
 
 def expect(value: Any, path: Route, binder: Binder) -> Expect | None:
     """A shape, or `{output, parameters}`."""
-    if isinstance(value, list):
-        return Expect(path, dimensions(value, path, binder))
-    if not isinstance(value, dict):
-        return None
-    args = binder.args(sections.EXPECT, value, path)
-    output = value.get("output")
-    shape = dimensions(output, (*path, "output"), binder) if isinstance(output, list) else None
-    return None if binder.findings.within(path) else Expect(path, shape, args.get("parameters"))
+    bound = binder.bind(sections.WHAT_COMES_OUT, value, path)
+    args = sections.EXPECT.complete(bound if isinstance(bound, dict) else {"output": bound})
+    where = (*path, "output") if isinstance(bound, dict) else path
+    shape = dimensions(args["output"], where, binder)
+    return None if binder.findings.within(path) else Expect(path, shape, args["parameters"])
 
 
-def dimensions(value: list[Any], path: Route, binder: Binder) -> Shape | None:
+def dimensions(value: Sequence[Any] | None, path: Route, binder: Binder) -> Shape | None:
     """`[3, H, (W+1)//2]` as a shape, or None where findings stand against it."""
-    shape = []
-    for index, item in enumerate(value):
+    shape: list[Dim] = []
+    for index, dim in enumerate(value or ()):
         where = (*path, index)
-        dim = binder.bind(sections.DIMENSION, item, where)
         if isinstance(dim, str):
             try:
-                dim = parse(dim)
+                parsed = parse(dim)
             except ValueError as error:
                 binder.report(Code.VALUE, str(error), where, "a number, or a name such as H")
-            if isinstance(dim, int) and dim < 1 and isinstance(item, str):
-                binder.report(Code.VALUE, f"{item} is {dim}, but a dimension is at least 1", where)
-        shape.append(dim)
-    return None if binder.findings.within(path) else tuple(shape)
+                continue
+            if isinstance(parsed, int) and parsed < 1:
+                binder.report(
+                    Code.VALUE, f"{dim} is {parsed}, but a dimension is at least 1", where
+                )
+            shape.append(parsed)
+        else:
+            shape.append(dim)
+    return None if value is None or binder.findings.within(path) else tuple(shape)
 
 
 def freeze(value: Any, path: Route, binder: Binder) -> Freeze | None:
     bound = binder.bind(sections.FREEZE, value, path)
+    if binder.findings.within(path):
+        return None
     match bound:
         case True:
             return Freeze(path)
         case list():
             return Freeze(path, parameters=tuple(bound))
         case dict():
-            return Freeze(path, until=bound.get("until"))
+            return Freeze(path, until=bound["until"])
     return None
 
 
@@ -58,7 +62,7 @@ def initializers(value: Any, path: Route, binder: Binder) -> tuple[tuple[str, Na
     if not isinstance(value, dict):
         return ()
     found = (
-        (key, binder.named(sections.INITIALIZER, item, (*path, key)))
+        (key, binder.bind(sections.INITIALIZER, item, (*path, key)))
         for key, item in value.items()
         if key != "match"
     )

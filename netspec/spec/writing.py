@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +34,7 @@ def resolved(spec: Spec, *, paths: bool = True) -> Plain:
         data["description"] = spec.description
     assert spec.input is not None
     data["input"] = _input(spec.input)
-    data["model"] = [_entry(entry) for entry in spec.layers]
+    data["model"] = _entries(spec.layers)
     if spec.init:
         data["init"] = [_rule(rule) for rule in spec.init]
     if spec.expect:
@@ -120,6 +120,10 @@ def _shape(shape: Shape) -> list[int | str]:
     return [dim if isinstance(dim, int) else str(dim) for dim in shape]
 
 
+def _entries(entries: Iterable[Entry]) -> list[Any]:
+    return [_entry(entry) for entry in entries if entry.is_module]
+
+
 def _entry(entry: Entry) -> Any:
     layer = LAYERS[entry.type]
     args: Any = _plain(entry.args)
@@ -140,7 +144,7 @@ def _entry(entry: Entry) -> Any:
 
 
 def _bodies(layer: Container, entry: Entry, args: Plain) -> Any:
-    bodies = {name: [_entry(each) for each in body] for name, body in entry.bodies.items()}
+    bodies = {name: _entries(body) for name, body in entry.bodies.items()}
     if layer.bare:
         return bodies[""]
     if any(isinstance(param.type, Branches) for param in layer.params):

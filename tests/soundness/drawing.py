@@ -7,7 +7,6 @@ from typing import Any
 
 from netspec.catalogue.component import Component, OneOf
 from netspec.catalogue.types import (
-    Anything,
     Boolean,
     Choice,
     Either,
@@ -48,8 +47,6 @@ def draw(kind: Type, random: Random) -> Any:
             return random.choice(["a", "weight", "layer.0"])
         case Null():
             return None
-        case Anything():
-            return random.choice([None, 1, "a"])
     return _sampled(kind)
 
 

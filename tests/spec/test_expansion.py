@@ -11,6 +11,7 @@ from netspec.diagnostics import SpecError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 from netspec.spec.model import Entry
+from netspec.spec.writing import resolved, to_yaml
 
 
 def planned(model: str, head: str = "") -> Plan:
@@ -233,3 +234,47 @@ def test_names_that_nn_sequential_has_are_refused() -> None:
     taken = [name for name in dir(nn.Sequential()) if not name.startswith("_")]
     assert [name for name in taken if module_names.problem(name) is None] == []
     assert module_names.problem("conv1") is None
+
+
+def test_an_expect_beside_a_repeat_is_the_output_of_its_last_copy() -> None:
+    made = planned("""
+        - Repeat: {times: 3, index: i, body: [Linear: {out_features: $(i + 1)}, Tanh]}
+          expect: [3]
+        - Sequential:
+            - Repeat: {times: 0, body: [Linear: {out_features: 1}]}
+              expect: {output: [3]}
+        - Linear: {out_features: 5}
+    """)
+    assert [name for name, _ in layers(made)] == ["0", "1", "2", "3", "4", "5", "7"]
+    again = make_plan(loads(to_yaml(resolved(made.spec))))
+    assert again.digest == made.digest
+
+
+@pytest.mark.parametrize(("times", "output"), [(2, 6), (1, 5), (0, 4)])
+def test_a_wrong_expect_beside_a_repeat_is_found(times: int, output: int) -> None:
+    model = f"""
+        - Repeat: {{times: {times}, index: i, body: [Linear: {{out_features: $(i + 5)}}]}}
+          expect: [7]
+    """
+    assert messages(model) == [f"the output is [{output}], not the [7] expected"]
+
+
+def test_an_expect_beside_a_repeat_makes_the_shape_behind_it_known_again() -> None:
+    model = """
+        - Repeat: {times: 2, body: [Linear: {in_features: 5, out_features: 3}]}
+          expect: [3]
+        - Linear: {in_features: 9, out_features: 3}
+    """
+    assert messages(model) == [
+        "Linear: in_features is 5, but the input [4] makes it 4",
+        "Linear: in_features is 9, but the input [3] makes it 3",
+    ]
+
+
+def test_a_repeat_has_no_parameters_of_its_own_to_count() -> None:
+    model = """
+        - Repeat: {times: 2, body: [Linear: {out_features: 3}]}
+          expect: {output: [3], parameters: 3}
+    """
+    (found,) = messages(model)
+    assert "parameters" in found

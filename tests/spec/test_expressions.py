@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspec.catalogue.component import Refusal
 from netspec.spec.expressions import (
     DOUBTFUL,
     DoubtfulName,
-    ExpressionError,
     evaluate,
     name_problem,
     substitute,
@@ -90,7 +90,7 @@ def test_values(text: str, value: Any) -> None:
 )
 def test_mistakes(text: str, words: str) -> None:
     if words:
-        with pytest.raises(ExpressionError) as caught:
+        with pytest.raises(Refusal) as caught:
             substitute(text, SCOPE)
         assert words in caught.value.message
     else:
@@ -108,20 +108,20 @@ def test_mistakes(text: str, words: str) -> None:
     ],
 )  # fmt: skip
 def test_nothing_else_is_allowed(code: str) -> None:
-    with pytest.raises(ExpressionError):
+    with pytest.raises(Refusal):
         evaluate(code, SCOPE)
 
 
 def test_text_cannot_grow_without_bound() -> None:
     start = time.perf_counter()
     scope: dict[str, Any] = {"a": "x" * 9000}
-    with pytest.raises(ExpressionError, match="longer than"):
+    with pytest.raises(Refusal, match="longer than"):
         evaluate("a + a", scope)
     assert time.perf_counter() - start < 1
 
 
 def test_a_misspelt_name_is_suggested() -> None:
-    with pytest.raises(ExpressionError) as caught:
+    with pytest.raises(Refusal) as caught:
         substitute("$(widht * 2)", SCOPE)
     assert caught.value.remedy == "did you mean 'width'?"
 
@@ -148,7 +148,7 @@ numbers = st.integers(-99, 99)
 def test_arithmetic_is_python_s(a: int, b: int, operator: str) -> None:
     code = f"({a}) {operator} ({b})"
     if b == 0 and operator in ("//", "%"):
-        with pytest.raises(ExpressionError, match="divides by zero"):
+        with pytest.raises(Refusal, match="divides by zero"):
             evaluate(code, {})
     else:
         assert evaluate(code, {}) == eval(code)
@@ -159,5 +159,5 @@ def test_any_text_has_a_value_or_a_reason(text: str) -> None:
     for written in (text, f"$({text})", f"${text}"):
         try:
             substitute(written, SCOPE)
-        except ExpressionError as error:
+        except Refusal as error:
             assert error.message

@@ -25,7 +25,6 @@ from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import SOURCES
 from netspec.catalogue.transforms import TRANSFORMS
 from netspec.catalogue.types import (
-    Anything,
     Boolean,
     Choice,
     Either,
@@ -112,7 +111,6 @@ simple: st.SearchStrategy[Type] = st.one_of(
     st.just(Boolean()),
     st.just(Text()),
     st.just(Null()),
-    st.just(Anything()),
     st.sampled_from([Choice("same", "valid"), Choice("a")]),
 )
 kinds = st.recursive(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS
@@ -112,24 +113,22 @@ def _glu(call: Call) -> Shape:
     return (*call.shape[:axis], length // 2, *call.shape[axis + 1 :])
 
 
-def _ordered(lower: str, upper: str, *, equal: bool) -> Callable[[Call], Shape]:
-    """The input's shape, where one parameter lies below another."""
+def _ordered(lower: str, upper: str, *, equal: bool) -> Callable[[dict[str, Any]], None]:
+    """Refuse two parameters of which one does not lie below the other."""
 
-    def output(call: Call) -> Shape:
-        if call[lower] > call[upper] or (call[lower] == call[upper] and not equal):
-            raise Refusal(
-                f"{lower} {call[lower]:g} must lie below {upper} {call[upper]:g}", param=lower
-            )
-        return call.shape
+    def check(args: dict[str, Any]) -> None:
+        low, high = args[lower], args[upper]
+        if low > high or (low == high and not equal):
+            raise Refusal(f"{lower} {low:g} must lie below {upper} {high:g}", param=lower)
 
-    return output
+    return check
 
 
 MORE_ACTIVATIONS = [
     Layer(
         name="Hardtanh",
         params=(Param("min_val", NUMBER, -1.0), Param("max_val", NUMBER, 1.0), INPLACE),
-        output=_ordered("min_val", "max_val", equal=False),
+        check=_ordered("min_val", "max_val", equal=False),
     ),
     Layer(name="Hardshrink", params=(Param("lambd", NUMBER, 0.5),)),
     Layer(name="Softshrink", params=(Param("lambd", NONNEGATIVE, 0.5),)),
@@ -137,7 +136,7 @@ MORE_ACTIVATIONS = [
     Layer(
         name="RReLU",
         params=(Param("lower", NUMBER, 1 / 8), Param("upper", NUMBER, 1 / 3), INPLACE),
-        output=_ordered("lower", "upper", equal=True),
+        check=_ordered("lower", "upper", equal=True),
         exported_as="netspec.export.rewriting:rrelu",
         doc="random slopes in training, their mean in evaluation",
     ),

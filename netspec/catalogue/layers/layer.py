@@ -169,7 +169,8 @@ class Layer(Component):
             )
 
     def resolve(self, call: Call) -> None:
-        """Fill in and check what follows from the input, then the defaults, and settle them."""
+        """Fill in and check what follows from the input, then the defaults, settle them, and check
+        how they go together."""
         for param, rule in self.inferred.items():
             found = rule(call)
             written = call.args.setdefault(param, found)
@@ -185,6 +186,7 @@ class Layer(Component):
         call.args = self.complete(call.args)
         for param, rule in self.settled.items():
             call.args[param] = rule(call)
+        self.check(call.args)
 
     def shape_of(self, call: Call) -> Tensor:
         """The output; every dimension of it holds at least one element."""

@@ -33,7 +33,7 @@ class Branches:
         return isinstance(value, list) and bool(value) and all(isinstance(v, list) for v in value)
 
     def core(self) -> JsonSchema:
-        return {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/layers"}}
+        return {"$ref": "#/$defs/branches"}
 
 
 def _alone(call: Call, outputs: list[Tensor]) -> Tensor:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from netspec.diagnostics import Code, Diagnostic, Place, SpecError
+from netspec.diagnostics import Code, Diagnostic, Place, SpecError, shortened
 
+MAX_VALUES = 40_000  # of a spec as written, and once more as expanded: a second of checking
 MAX_DEPTH = 100  # half of what Python's own stack, 1,000 calls, lets the schema's check descend
 
 Route = tuple[str | int, ...]
@@ -143,4 +144,4 @@ def _replace(at: Node, steps: Route, new: Node, key: str, done: Route = ()) -> N
 def error_at(
     source: Source, mark: Mark, code: Code, message: str, remedy: str | None = None
 ) -> SpecError:
-    return SpecError([Diagnostic(code, message, source.place(mark), remedy)])
+    return SpecError([Diagnostic(code, shortened(message), source.place(mark), remedy)])

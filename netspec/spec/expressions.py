@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netspec.diagnostics import suggestion
+from netspec.diagnostics import Remedy, suggestion
 
 MAX_LENGTH = 500
-MAX_TEXT = 10_000
+MAX_TEXT = 1_000
 LARGEST = 2**63
 
 Scope = Mapping[str, Any]
@@ -49,7 +49,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 class ExpressionError(Exception):
     """What is wrong with an expression, and what to do."""
 
-    def __init__(self, message: str, remedy: str | None = None) -> None:
+    def __init__(self, message: str, remedy: Remedy = None) -> None:
         super().__init__(message)
         self.message, self.remedy = message, remedy
 
@@ -78,8 +78,8 @@ def substitute(text: str, scope: Scope) -> Any:
     """
     if "$" not in text:
         return text
-    parts: list[Any] = []
-    position = 0
+    parts: list[str] = []
+    position = length = 0
     while (dollar := text.find("$", position)) >= 0:
         if dollar > position:
             parts.append(text[position:dollar])
@@ -87,8 +87,11 @@ def substitute(text: str, scope: Scope) -> Any:
         if dollar == 0 and position == len(text):
             return value
         parts.append(_pasted(value))
+        length += len(parts[-1])
+        if length > MAX_TEXT:
+            break
     parts.append(text[position:])
-    return "".join(parts)
+    return _bounded("".join(parts))
 
 
 def _one(text: str, dollar: int, scope: Scope) -> tuple[Any, int]:
@@ -216,8 +219,13 @@ def _look_up(name: str, scope: Scope) -> Any:
         if scope[name] is DOUBTFUL:
             raise DoubtfulName(f"${name} is in doubt")
         return scope[name]
-    known = f"known here: {', '.join(scope)}" if scope else "no names are known here"
-    raise ExpressionError(f"${name} is not defined", suggestion(name, scope) or known)
+    raise ExpressionError(
+        f"${name} is not defined",
+        lambda: (
+            suggestion(name, scope)
+            or (f"known here: {', '.join(scope)}" if scope else "no names are known here")
+        ),
+    )
 
 
 def _pasted(value: Any) -> str:

@@ -243,6 +243,8 @@ class Expansion:
         self, name: str, block: Any, written: Any, where: Route, binder: Binder
     ) -> dict[str, Any] | None:
         params = block.get("params") or {}
+        if not isinstance(params, dict):
+            return None
         self._hold(len(params) + self.findings.document.node(where).size, where, binder)
         written = written if isinstance(written, dict) else {}
         for key in written:
@@ -280,7 +282,9 @@ class Expansion:
         bodies: dict[str, tuple[Entry, ...]],
     ) -> Entry:
         name = binder.bind(TEXT, item["name"], (*path, "name")) if "name" in item else None
-        if name is not None and (wrong := module_names.problem(str(name))):
+        if not isinstance(name, str):
+            name = None
+        elif wrong := module_names.problem(name):
             binder.report(Code.NAME, wrong, (*path, "name"))
         return Entry(
             kind,

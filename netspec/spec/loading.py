@@ -135,7 +135,9 @@ class _Reader:
         args = self.binder.args(sections.INPUT, written, path)
         if isinstance(written, dict):
             written, path = written.get("shape"), ("input", "shape")
-        if not isinstance(written, list) or not written:
+        if isinstance(written, str):
+            written = self.binder.bind(sections.SHAPE, written, path)
+        if not isinstance(written, list) or not written or self.findings.at(path):
             return None
         shape = siblings.dimensions(written, path, self.binder)
         if shape is None or self.findings.within(("input",)):

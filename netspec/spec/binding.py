@@ -133,6 +133,8 @@ class Binder:
             value = self.resolve(value, path)
         written = {value: None} if isinstance(value, str) else value
         if not isinstance(written, dict):
+            if not self.findings.within(path):
+                self.report(Code.ENTRY, f"{kind.expected} is wanted here", path)
             return None
         siblings = {param.name: param for param in kind.siblings}
         names = [name for name in written if name not in siblings]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple, Self
 
 
@@ -35,6 +36,20 @@ class Code(StrEnum):
     MODEL = "model"
     INPUT = "input"
     ENVIRONMENT = "environment"
+
+
+# As many findings are shown; the others are counted.
+SHOWN = 100
+# The longest message or remedy, and the longest word that may be misspelt.
+MOST, LONGEST_WORD = 280, 80
+
+# What to do, or what finds that out where it takes time.
+Remedy = str | Callable[[], str | None] | None
+
+
+def spoken(remedy: Remedy) -> str | None:
+    """A remedy's words; one that takes time is made only now."""
+    return remedy() if callable(remedy) else remedy
 
 
 class Severity(StrEnum):
@@ -106,9 +121,31 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
     """`did you mean …?` for a misspelt word, or None where nothing known is near."""
     import difflib  # needed for mistakes alone
 
-    lowered = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return f"did you mean '{lowered[near[0]]}'?" if near else None
+    if len(word) > LONGEST_WORD:
+        return None
+    word = word.lower()
+    # Of many names the comparison letter by letter is made for the most promising alone: those
+    # that share the most letters, wherever these stand.
+    letters = {letter: word.count(letter) for letter in set(word)}
+    promising: list[tuple[float, str, str]] = []
+    for name in islice(known, 1_000):
+        lowered, length = name.lower(), len(name) + len(word)
+        if len(name) * 7 < len(word) * 3 or len(word) * 7 < len(name) * 3:
+            continue
+        shared = sum(min(count, lowered.count(letter)) for letter, count in letters.items())
+        if 2 * shared >= 0.6 * length:
+            promising.append((2 * shared / length, lowered, name))
+    promising.sort(reverse=True)
+    names = {lowered: name for _, lowered, name in promising[:40]}
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean '{names[near[0]]}'?" if near else None
+
+
+def shortened(text: str) -> str:
+    """A message without the middle of what would fill a page."""
+    if len(text) <= MOST:
+        return text
+    return f"{text[: MOST - 83]} … {text[-80:]}"
 
 
 def _line(found: Diagnostic) -> str:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, Place
+from netspec.diagnostics import SHOWN, Diagnostic, Place, Severity, errors
+
+WIDTH = 160  # of an excerpt; a longer line is cut around the place
+BEFORE = 60  # what is left of it before the place
 
 
-def text(diagnostics: Iterable[Diagnostic]) -> str:
-    """One block a finding; its first line is `FILE:LINE:COLUMN: SEVERITY[CODE]: headline`."""
-    return "\n".join(map(_block, diagnostics))
+def text(diagnostics: Sequence[Diagnostic]) -> str:
+    """One block a finding; its first line is `FILE:LINE:COLUMN: SEVERITY[CODE]: headline`. Of very
+    many the last line tells how many more there are."""
+    blocks = [_block(found) for found in _first(diagnostics)]
+    if len(diagnostics) > len(blocks):
+        blocks.append(f"… and {len(diagnostics) - len(blocks):,} more")
+    return "\n".join(blocks)
+
+
+def _first(diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+    """Those that are shown; of many, the errors first."""
+    if len(diagnostics) <= SHOWN:
+        return diagnostics
+    stopping = errors(diagnostics)[:SHOWN]
+    left = SHOWN - len(stopping)
+    warnings = [each for each in diagnostics if each.severity is Severity.WARNING][:left]
+    return stopping + warnings
 
 
 def _block(found: Diagnostic) -> str:
@@ -53,26 +70,43 @@ def where(place: Place) -> str:
 def _excerpt(place: Place) -> list[str]:
     if place.line is None or place.text is None:
         return []
-    column = place.column or 1
+    line, start = _cut(place)
     # Tabs are kept, so that the carets stand where the text does.
-    indent = "".join(c if c == "\t" else " " for c in place.text[: column - 1])
-    width = max(1, min((place.end_column or column + 1) - column, len(place.text) - column + 1))
+    indent = "".join(c if c == "\t" else " " for c in line[:start])
+    end = start + (place.end_column or 0) - (place.column or 1)
+    width = max(1, min(end, len(line)) - start)
     number = str(place.line)
-    return [f"  {number} | {place.text}", f"  {' ' * len(number)} | {indent}{'^' * width}"]
+    return [f"  {number} | {line}", f"  {' ' * len(number)} | {indent}{'^' * width}"]
 
 
-def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
-    """Plain data: severity, code, message, remedy, place and notes of each finding."""
+def _cut(place: Place) -> tuple[str, int]:
+    """The place's line, cut around it where it is long, and where in that the place begins."""
+    line, start = place.text or "", (place.column or 1) - 1
+    if len(line) <= WIDTH:
+        return line, start
+    first = max(0, start - BEFORE)
+    last = first + WIDTH
+    before, after = "…" * (first > 0), "…" * (last < len(line))
+    return f"{before}{line[first:last]}{after}", start - first + len(before)
+
+
+def as_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
+    """Plain data: severity, code, message, remedy, place and notes of each finding that `text`
+    shows."""
     return [
         {
             "severity": str(found.severity),
             "code": str(found.code),
             "message": found.message,
             "remedy": found.remedy,
-            "place": found.place._asdict(),
+            "place": _place(found.place),
             "notes": [
-                {"message": message, "place": place._asdict()} for message, place in found.notes
+                {"message": message, "place": _place(place)} for message, place in found.notes
             ],
         }
-        for found in diagnostics
+        for found in _first(diagnostics)
     ]
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {**place._asdict(), "text": place.text if place.text is None else _cut(place)[0]}

@@ -22,6 +22,13 @@ class Quotient:
     of: Expr
     by: int
 
+    def __repr__(self) -> str:
+        return self._form
+
+    @cached_property
+    def _form(self) -> str:
+        return f"Quotient(of={self.of!r}, by={self.by!r})"
+
     def __str__(self) -> str:
         return f"({self.of})//{self.by}" if len(self.of.terms) > 1 else f"{self.of}//{self.by}"
 
@@ -36,6 +43,38 @@ class Expr:
 
     terms: tuple[tuple[Monomial, int], ...]
 
+    def __repr__(self) -> str:
+        return self._form
+
+    @cached_property
+    def _form(self) -> str:
+        return f"Expr(terms={self.terms!r})"
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
+
+    @cached_property
+    def size(self) -> int:
+        """How many terms it has, those inside its floor divisions counted too."""
+        inside = (atom for monomial, _ in self.terms for atom in monomial)
+        return len(self.terms) + sum(a.of.size for a in inside if isinstance(a, Quotient))
+
+    @cached_property
+    def largest(self) -> int:
+        """The largest of its numbers, without their signs."""
+        inside = [
+            atom for monomial, _ in self.terms for atom in monomial if isinstance(atom, Quotient)
+        ]
+        return max(
+            *(abs(coefficient) for _, coefficient in self.terms),
+            *(max(atom.by, atom.of.largest) for atom in inside),
+            0,
+        )
+
     @cached_property
     def names(self) -> frozenset[str]:
         found: set[str] = set()
@@ -44,7 +83,7 @@ class Expr:
                 found |= {atom} if isinstance(atom, str) else atom.of.names
         return frozenset(found)
 
-    @property
+    @cached_property
     def monotone(self) -> bool:
         """Whether it never falls as a name grows (sufficient: no negative coefficient)."""
         return all(
@@ -112,6 +151,10 @@ class Expr:
         return Expr((((Quotient(left, by),), 1),)) + _expr(whole)
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         text = ""
         for monomial, coefficient in sorted(self.terms, key=lambda t: (not t[0], str(t[0]))):
             alone = len(monomial) == 1 and coefficient == 1
@@ -129,7 +172,11 @@ Dim = int | Expr
 Shape = tuple[Dim, ...]
 
 
-MAX_TERMS = 500
+# What a shape may come to: beyond, no tensor is, and the arithmetic stays in milliseconds.
+LARGEST = 2**31 - 1  # of a dimension, and of every number in a named one
+MAX_ELEMENTS = 2**63 - 1
+MAX_RANK = 16
+MAX_TERMS = 100
 
 
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
@@ -173,6 +220,22 @@ def multiplies(shape: Iterable[Dim]) -> bool:
     return math.prod(len(_terms(dim)) for dim in shape) <= MAX_TERMS
 
 
+def problem(shape: Shape) -> str | None:
+    """Why no tensor has this shape, or why it can't be written out; None where one may have it."""
+    if len(shape) > MAX_RANK:
+        return f"has {len(shape)} dimensions, and {MAX_RANK} is the most"
+    numbers = [dim if isinstance(dim, int) else dim.largest for dim in shape]
+    if any(abs(number) > LARGEST for number in numbers):
+        return "has a dimension of 2**31 or more"
+    if math.prod(filter(None, numbers)) > MAX_ELEMENTS:
+        return "has 2**63 elements or more"
+    if any(isinstance(dim, Expr) and dim.size > MAX_TERMS for dim in shape) or not multiplies(
+        shape
+    ):
+        return f"has dimensions whose product has more than {MAX_TERMS} terms"
+    return None
+
+
 def show(shape: Iterable[Dim]) -> str:
     return "[" + ", ".join(map(str, shape)) + "]"
 
@@ -186,7 +249,10 @@ def parse(text: str) -> Dim:
     if len(text) > 200:
         raise ValueError("a dimension has at most 200 characters")
     try:
-        return _parse(ast.parse(text.strip(), mode="eval").body)
+        dim = _parse(ast.parse(text.strip(), mode="eval").body)
+        if wrong := problem((dim,)):
+            raise ValueError(f"'{text}' {wrong}")
+        return dim
     except (SyntaxError, RecursionError, MemoryError, ZeroDivisionError):
         raise ValueError(f"'{text}' is not a dimension") from None
 

@@ -11,6 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--exports", type=int, default=1, help="random exports of each layer in the soundness tests"
     )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
+    parser.addoption("--mutants", type=int, default=300, help="random changes of shipped specs")
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +23,10 @@ def draws(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def exports(request: pytest.FixtureRequest) -> int:
     found: int = request.config.getoption("--exports")
+    return found
+
+
+@pytest.fixture(scope="session")
+def mutants(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--mutants")
     return found

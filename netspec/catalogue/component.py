@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.catalogue.types import JsonSchema, Type, as_written, schema_of
+from netspec.diagnostics import Remedy
 
 
 class _Required:
@@ -47,7 +48,7 @@ class Param:
 class Refusal(Exception):
     """A rule says no: why, about which parameter (None: the entry as a whole), and what to do."""
 
-    def __init__(self, message: str, remedy: str | None = None, param: str | None = None) -> None:
+    def __init__(self, message: str, remedy: Remedy = None, param: str | None = None) -> None:
         super().__init__(message)
         self.message, self.remedy, self.param = message, remedy, param
 

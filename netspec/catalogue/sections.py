@@ -22,6 +22,7 @@ from netspec.catalogue.types import (
     Text,
     optional,
 )
+from netspec.shapes import MAX_RANK
 
 INITIALIZER = OneOf("initializer", INITIALIZERS)
 LOSS = OneOf("loss", LOSSES)
@@ -38,7 +39,7 @@ TRANSFORM = OneOf("transform", TRANSFORMS)
 KINDS = (INITIALIZER, LOSS, METRIC, OPTIMIZER, SCHEDULER, SOURCE, TRANSFORM)
 
 DIMENSION = Either(POSITIVE, Text("a dimension such as H or 4*H"))
-SHAPE = ListOf(DIMENSION, 1)
+SHAPE = ListOf(DIMENSION, 1, MAX_RANK)
 FRACTION = Number(0, below=1)
 PATTERN = Either(TEXT, ListOf(TEXT, 1))
 
@@ -59,7 +60,7 @@ EXPECT = Component(
 )
 WHAT_COMES_OUT = Either(SHAPE, Section(EXPECT))
 UNTIL = Component(name="freeze", params=(Param("until", POSITIVE, doc="epoch, from 0"),))
-FREEZE = Either(BOOLEAN, ListOf(TEXT, 1), Section(UNTIL))
+FREEZE = Either(BOOLEAN, ListOf(TEXT, 1, 100), Section(UNTIL))
 
 SPLIT = Component(
     name="split",

@@ -8,7 +8,18 @@ from typing import Any, NamedTuple
 
 from netspec.catalogue.component import Component, Param, Refusal
 from netspec.catalogue.transforms import AtLeast, Size
-from netspec.catalogue.types import BOOLEAN, NATURAL, PATH, POSITIVE, TEXT, Either, ListOf, optional
+from netspec.catalogue.types import (
+    BOOLEAN,
+    NATURAL,
+    PATH,
+    POSITIVE,
+    TEXT,
+    Either,
+    Integer,
+    ListOf,
+    optional,
+)
+from netspec.shapes import MAX_RANK
 
 Args = dict[str, Any]
 
@@ -71,6 +82,7 @@ MOST_NAMED = 1000
 
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
 DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
+CLASSES = Integer(1, 100_000)  # each has a name, which a model file carries
 
 
 def _downloaded(name: str, size: int, names: tuple[str, ...], train: int, test: int) -> Source:
@@ -144,10 +156,10 @@ SOURCES: dict[str, Source] = {
             "within what the loss takes",
             params=(
                 Param("samples", POSITIVE),
-                Param("classes", optional(POSITIVE), None, "class indices from 0"),
+                Param("classes", optional(CLASSES), None, "class indices from 0"),
                 Param(
                     "targets",
-                    optional(Either(POSITIVE, ListOf(POSITIVE, 1))),
+                    optional(Either(POSITIVE, ListOf(POSITIVE, 1, MAX_RANK))),
                     None,
                     "shape of float targets",
                 ),

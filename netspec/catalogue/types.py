@@ -7,10 +7,19 @@ JSON Schema is looser than netspec (`3.0` as an integer, `.inf` as a number), `p
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from netspec.shapes import LARGEST
+
+# torch's tensors are float32: what is larger becomes infinite in them.
+LARGEST_NUMBER = (2 - 2**-23) * 2.0**127
+
 JsonSchema = dict[str, Any]
+
+
+SHOWN = 80
 
 
 def show(value: object) -> str:
@@ -21,17 +30,29 @@ def show(value: object) -> str:
         case bool():
             text = str(value).lower()
         case str():
-            text = f"'{value}'"
+            text = f"'{value[:SHOWN]}'"
         case list() | tuple():
-            text = "[" + ", ".join(show(item) for item in value[:8])
+            text = "[" + _few(map(show, value[:8]))
             text += ", …]" if len(value) > 8 else "]"
         case dict():
-            text = "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+            text = "{" + _few(f"{key}: {show(item)}" for key, item in value.items()) + "}"
         case float() if not math.isfinite(value):
             text = str(value).replace("inf", ".inf").replace("nan", ".nan")
         case _:
             text = str(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _few(items: Iterable[str]) -> str:
+    """The items, as far as they are shown: the rest is not even looked at."""
+    found: list[str] = []
+    length = 0
+    for item in items:
+        found.append(item)
+        length += len(item) + 2
+        if length > SHOWN:
+            break
+    return ", ".join(found)
 
 
 class Type(Protocol):
@@ -84,7 +105,16 @@ def problem(kind: Type, value: object) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer() and kind.accepts(int(value)):
         return f"is the float {value}, but must be {kind.expected}"
-    return f"is {show(value)}, but must be {kind.expected}"
+    return f"is {show(value)}, but must be {expectation(kind.expected, value)}"
+
+
+def expectation(expected: str, value: object) -> str:
+    """What is expected, and where that was passed by `value`: the bound of every number."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"{expected}, less than 2**31 from zero"
+    if isinstance(value, float) and LARGEST_NUMBER < abs(value) < math.inf:
+        return f"{expected} that float32 holds, at most {LARGEST_NUMBER:.1e} from zero"
+    return expected
 
 
 def canonical(kind: Type, value: Any) -> Any:
@@ -104,32 +134,35 @@ def canonical(kind: Type, value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Integer:
-    """An integer; both bounds are inclusive."""
+    """An integer; both bounds are inclusive. Those left out are what a dimension may come to:
+    torch and the arithmetic of shapes take no larger one."""
 
-    minimum: int | None = None
-    maximum: int | None = None
+    minimum: int = -LARGEST
+    maximum: int = LARGEST
 
     @property
     def expected(self) -> str:
-        if self.minimum is not None and self.minimum == self.maximum:
+        if self.minimum == self.maximum:
             return str(self.minimum)
-        return "an integer" + _range(self.minimum, self.maximum)
+        return "an integer" + _range(
+            None if self.minimum == -LARGEST else self.minimum,
+            None if self.maximum == LARGEST else self.maximum,
+        )
 
     def accepts(self, value: object) -> bool:
         return (
             isinstance(value, int)
             and not isinstance(value, bool)
-            and (self.minimum is None or value >= self.minimum)
-            and (self.maximum is None or value <= self.maximum)
+            and self.minimum <= value <= self.maximum
         )
 
     def core(self) -> JsonSchema:
-        return {"type": "integer", **_bounds(self.minimum, self.maximum)}
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
 
 
 @dataclass(frozen=True, eq=False)
 class Number:
-    """A finite integer or float; `above` and `below` are exclusive."""
+    """An integer or float that float32 holds; `above` and `below` are exclusive."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -147,7 +180,7 @@ class Number:
         return (
             isinstance(value, int | float)
             and not isinstance(value, bool)
-            and math.isfinite(value)
+            and abs(value) <= LARGEST_NUMBER  # no nan either
             and (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
             and (self.above is None or value > self.above)
@@ -155,11 +188,12 @@ class Number:
         )
 
     def core(self) -> JsonSchema:
-        bounds = _bounds(self.minimum, self.maximum)
-        if self.above is not None:
-            bounds["exclusiveMinimum"] = self.above
-        if self.below is not None:
-            bounds["exclusiveMaximum"] = self.below
+        low = -LARGEST_NUMBER if self.minimum is None else self.minimum
+        high = LARGEST_NUMBER if self.maximum is None else self.maximum
+        bounds: JsonSchema = (
+            {"minimum": low} if self.above is None else {"exclusiveMinimum": self.above}
+        )
+        bounds |= {"maximum": high} if self.below is None else {"exclusiveMaximum": self.below}
         return {"type": "number", **bounds}
 
 
@@ -313,6 +347,7 @@ def optional(kind: Type) -> Either:
 
 
 POSITIVE = Integer(1)
+DEPTH = Integer(1, 1_000)  # of layers that one entry stacks
 NATURAL = Integer(0)
 INTEGER = Integer()
 NUMBER = Number()
@@ -330,11 +365,6 @@ def _range(minimum: float | None, maximum: float | None) -> str:
     if minimum is not None:
         return f" of at least {minimum:g}"
     return f" of at most {maximum:g}" if maximum is not None else ""
-
-
-def _bounds(minimum: float | None, maximum: float | None) -> JsonSchema:
-    bounds = {"minimum": minimum, "maximum": maximum}
-    return {keyword: bound for keyword, bound in bounds.items() if bound is not None}
 
 
 def _or(parts: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ def say(line: object, *, err: bool = False) -> None:
     write(f"{printable(str(line))}\n", err=err)
 
 
-def report(diagnostics: Iterable[Diagnostic]) -> None:
+def report(diagnostics: Sequence[Diagnostic]) -> None:
     """Findings, to standard error."""
     from netspec import reporting
 

@@ -78,4 +78,4 @@ def _row(path: Path, plan: Plan | None, found: list[Diagnostic]) -> dict[str, An
             "provisional": plan.root.opaque,
             "digest": plan.digest,
         }
-    return {**row, "diagnostics": reporting.as_json(found)}
+    return {**row, "findings": len(found), "diagnostics": reporting.as_json(found)}

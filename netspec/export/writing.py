@@ -16,7 +16,7 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
 from netspec.data.sources import vocabulary
-from netspec.diagnostics import Code, InputError, NetspecError, SpecError
+from netspec.diagnostics import Code, InputError, NetspecError, SpecError, spoken
 from netspec.export.graph import (
     Deployed,
     convert,
@@ -97,7 +97,7 @@ def _check_state(plan: Plan, model: nn.Module) -> None:
     try:
         check_size(sum(tensor.numel() * tensor.element_size() for tensor in state.values()))
     except Refusal as refusal:
-        raise _refused(plan, refusal.message, refusal.remedy) from None
+        raise _refused(plan, refusal.message, spoken(refusal.remedy)) from None
     wrong = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
     if wrong:
         more = f" and {len(wrong) - 1} more" * (len(wrong) > 1)

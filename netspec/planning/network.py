@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
-from netspec.catalogue.layers.layer import Call
+from netspec.catalogue.layers.layer import Call, Weights
 from netspec.catalogue.layers.structure import SEQUENTIAL, Container
 from netspec.diagnostics import Code
 from netspec.planning.plans import Node
 from netspec.planning.refusing import refuse_layer
-from netspec.shapes import AtLeast, Expr, Tensor, least_values, names, show
+from netspec.shapes import LARGEST, AtLeast, Expr, Tensor, least_values, names, problem, show
 from netspec.spec.document import Route
 from netspec.spec.findings import Findings
 from netspec.spec.model import Entry, Expect, Spec
+
+MAX_WEIGHTS = 100_000
 
 
 class Network(NamedTuple):
@@ -36,6 +38,14 @@ def plan_network(spec: Spec, findings: Findings) -> Network | None:
         planner.expect(spec.expect, output, root)
     present = [AtLeast(dim, 1) for dim in spec.input.shape if isinstance(dim, Expr)]
     least = least_values([*present, *planner.conditions], names(spec.input.shape))
+    for name, value in least.items():
+        if value > LARGEST:
+            findings.add(
+                Code.SHAPE,
+                f"{name} would have to be {value} or more, and a dimension is less than 2**31",
+                ("input",),
+                "shrink less on the way",
+            )
     return Network(root, least)
 
 
@@ -49,6 +59,7 @@ class _Planner:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.conditions: list[AtLeast] = []
+        self.weights = 0
 
     def sequence(
         self, entries: Iterable[Entry], at: Tensor | None, prefix: str
@@ -77,13 +88,15 @@ class _Planner:
         layer = LAYERS[entry.type]
         if isinstance(layer, Container):
             return self._container(layer, entry, at, name)
-        if at is None or entry.broken:
+        if at is None or entry.broken or self.weights > MAX_WEIGHTS:
             return None
         call = Call(at, dict(entry.args), self.conditions)
         try:
             layer.check_layout(at)
             layer.resolve(call)
             output = _expected(entry, at) if layer.opaque else layer.shape_of(call)
+            weights = layer.weights(call)
+            self._check_weights(weights)
         except Refusal as refusal:
             refuse_layer(refusal, entry, self.findings, Code.SHAPE)
             return None
@@ -93,12 +106,24 @@ class _Planner:
             call.args,
             at,
             output,
-            layer.weights(call),
+            weights,
             layer.macs(call),
             entry=entry,
         )
         self._check_expect(entry, node)
         return node
+
+    def _check_weights(self, weights: Weights) -> None:
+        """Refuse weights that no tensor holds, and more of them than the check can follow."""
+        self.weights += len(weights)
+        if self.weights > MAX_WEIGHTS:
+            raise Refusal(
+                f"with it the network has more than {MAX_WEIGHTS:,} weights and biases",
+                "stack fewer layers",
+            )
+        for name, shape in weights.items():
+            if wrong := problem(shape):
+                raise Refusal(f"its {name} {wrong}", "make it smaller")
 
     def _container(
         self, layer: Container, entry: Entry, at: Tensor | None, name: str
@@ -122,6 +147,7 @@ class _Planner:
         try:
             layer.check(call.args)
             output = layer.combine(call, outputs)
+            layer.check_size(output)
         except Refusal as refusal:
             refuse_layer(refusal, entry, self.findings, Code.SHAPE)
             return None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from itertools import accumulate
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.initializers import INITIALIZERS
@@ -23,30 +26,64 @@ def parameters(root: Node) -> Iterator[tuple[Node, str, str, tuple[int, ...]]]:
             yield node, name, f"{node.name}.{name}" if node.name else name, shape
 
 
-def matches(patterns: tuple[str, ...], node: Node, key: str) -> bool:
-    """CapWords match the layer's class exactly; anything else the key or a module above it."""
-    steps = key.split(".")
-    names = [".".join(steps[:length]) for length in range(1, len(steps) + 1)]
-    return any(
-        node.type == pattern
-        if pattern[:1].isupper()
-        else any(fnmatchcase(name, pattern) for name in names)
-        for pattern in patterns
-    )
+MAX_COMPARISONS = 1_000_000
+WILD = re.compile(r"[*?\[]")
+
+
+class Selector:
+    """Finds parameters by pattern: CapWords match the layer's class exactly; anything else the key
+    or a module above it."""
+
+    def __init__(self, root: Node) -> None:
+        self.parameters = tuple(parameters(root))
+        self.by_class: dict[str, list[int]] = defaultdict(list)
+        self.by_name: dict[str, list[int]] = defaultdict(list)
+        self.comparisons = 0
+        for index, (node, _, key, _) in enumerate(self.parameters):
+            self.by_class[node.type].append(index)
+            for name in accumulate(key.split("."), "{}.{}".format):
+                self.by_name[name].append(index)
+
+    def find(self, patterns: tuple[str, ...]) -> list[int]:
+        """Indices of `parameters`, in their order; `comparisons` counts the work."""
+        found: set[int] = set()
+        for pattern in patterns:
+            if pattern[:1].isupper():
+                found.update(self.by_class.get(pattern, ()))
+            elif not WILD.search(pattern):
+                found.update(self.by_name.get(pattern, ()))
+            else:
+                match = re.compile(translate(pattern)).match
+                self.comparisons += len(self.by_name)
+                if self.comparisons > MAX_COMPARISONS:
+                    break
+                found.update(*(self.by_name[name] for name in filter(match, self.by_name)))
+        self.comparisons += len(found)
+        return sorted(found)
 
 
 def plan_initialization(spec: Spec, root: Node, findings: Findings) -> tuple[Initialization, ...]:
     """The winning initializer of each parameter that has one: rules in order, then siblings."""
     found: dict[str, Named] = {}
+    selector = Selector(root)
     for rule in spec.init:
         initializers = dict(rule.parameters)
         matched: set[str] = set()
-        for node, name, key, shape in parameters(root):
-            if matches(rule.match, node, key):
-                matched.add(name)
-                if name in initializers:
-                    _check_filling(initializers[name], key, shape, findings)
-                    found[key] = initializers[name]
+        for index in selector.find(rule.match):
+            _, name, key, shape = selector.parameters[index]
+            matched.add(name)
+            if name in initializers:
+                _check_filling(initializers[name], key, shape, findings)
+                found[key] = initializers[name]
+        if selector.comparisons > MAX_COMPARISONS:
+            findings.add(
+                Code.LIMIT,
+                f"the rules up to here take more than {MAX_COMPARISONS:,} comparisons with "
+                f"{len(selector.parameters):,} weights and biases",
+                rule.path,
+                "write fewer rules, or names without *",
+            )
+            break
         _check_rule(rule, matched, findings)
     for node in root.walk():
         if node.entry is None:
@@ -117,7 +154,7 @@ def _missing(node: Node, name: str, path: Route, findings: Findings) -> None:
         Code.INIT,
         f"{node.type} has no parameter '{name}' here",
         path,
-        suggestion(name, node.weights) or (f"it has {has}" if has else "it learns nothing"),
+        lambda: suggestion(name, node.weights) or (f"it has {has}" if has else "it learns nothing"),
         key=True,
     )
 

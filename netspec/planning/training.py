@@ -33,10 +33,12 @@ def check_training(plan: Plan, findings: Findings) -> None:
         _check_values(LOSSES[train.loss.type], plan.root)
     except Refusal as refusal:
         refuse(refusal, train.loss, findings, Code.TRAIN)
-    for index, metric in enumerate(train.metrics):
+    listed: set[str] = set()
+    for metric in train.metrics:
         try:
-            if any(metric.type == each.type for each in train.metrics[:index]):
+            if metric.type in listed:
                 raise Refusal("it is listed twice, and has one column", "leave one out")
+            listed.add(metric.type)
             _check_metric(metric, LOSSES[train.loss.type], target)
         except Refusal as refusal:
             refuse(refusal, metric, findings, Code.TRAIN)

@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.catalogue.component import Component, OneOf, Refusal, Section
 from netspec.catalogue.types import Either, ListOf, PerDimension, Type, canonical, problem
-from netspec.diagnostics import Code
+from netspec.diagnostics import Code, Remedy
 from netspec.spec import checking
 from netspec.spec.document import Route
 from netspec.spec.expressions import (
@@ -18,6 +18,25 @@ from netspec.spec.expressions import (
 )
 from netspec.spec.findings import Findings
 from netspec.spec.model import Named
+
+MAX_TAKEN = 1_000  # values that a var or a block's parameter takes in from others
+
+
+def _taken(written: Any, resolved: Any) -> int:
+    """How many values of a list or mapping come from the lists and mappings that it names."""
+    if isinstance(written, str):
+        return _size(resolved) if isinstance(resolved, list | dict) else 0
+    if isinstance(written, list):
+        return sum(map(_taken, written, resolved))
+    if isinstance(written, dict):
+        return sum(_taken(each, resolved[key]) for key, each in written.items())
+    return 0
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 1
+    return 1 + sum(map(_size, value.values() if isinstance(value, dict) else value))
 
 
 class Binder:
@@ -50,6 +69,18 @@ class Binder:
     def value(self, written: Any, path: Route) -> Any:
         """As `resolve`, for a name of a scope: DOUBTFUL where findings stand against it."""
         resolved = self.resolve(written, path)
+        within = self.findings.within(path)
+        if (
+            isinstance(written, list | dict)
+            and not within
+            and _taken(written, resolved) > MAX_TAKEN
+        ):
+            self.report(
+                Code.LIMIT,
+                f"it takes in more than {MAX_TAKEN:,} values of other names",
+                path,
+                "write lists of numbers out",
+            )
         return DOUBTFUL if self.findings.within(path) else resolved
 
     def bind(self, kind: Type, value: Any, path: Route) -> Any:
@@ -126,7 +157,7 @@ class Binder:
         return None if self.findings.within(path) else Named(name, args, args_path, beside)
 
     def report(
-        self, code: Code, message: str, path: Route, remedy: str | None = None, **where: Any
+        self, code: Code, message: str, path: Route, remedy: Remedy = None, **where: Any
     ) -> None:
         self.findings.add(code, message, path, remedy, via=self.via, **where)
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from netspec.catalogue.types import Type, schema_of, show
-from netspec.diagnostics import Code, suggestion
+from netspec.catalogue.types import Type, expectation, schema_of, show
+from netspec.diagnostics import SHOWN, Code, suggestion
 from netspec.spec.document import Document, Route
 from netspec.spec.findings import Findings
 from netspec.spec.schema import COMPONENTS, SIBLINGS, netspec_schema
@@ -54,7 +54,7 @@ def _report(error: ValidationError, route: Route, report: Report) -> None:
         case "required":
             missing = [key for key in schema["required"] if key not in instance]
             # A misspelt key is reported as such, once.
-            extra = [key for key in instance if key not in schema["properties"]]
+            extra = [key for key in instance if key not in schema["properties"]][:SHOWN]
             missing = [key for key in missing if not any(suggestion(e, [key]) for e in extra)]
             if missing:
                 _missing(schema, missing, path, report)
@@ -74,7 +74,7 @@ def _report(error: ValidationError, route: Route, report: Report) -> None:
             expected = schema.get("errorMessage", f"does not fit: {error.message}")
             report(
                 Code.VALUE,
-                f"{label(path)} is {show(instance)}, but {expected}",
+                f"{label(path)} is {show(instance)}, but {expectation(expected, instance)}",
                 path,
                 _value_remedy(instance),
             )
@@ -105,12 +105,12 @@ def _unknown(key: str, schema: dict[str, Any], path: Route, report: Report) -> N
             message = f"{title}'s parameter '{key}' is not offered: {withheld[key]}"
     else:
         code, message = Code.UNKNOWN_KEY, f"{title} has no key '{key}'"
-    remedy = suggestion(key, known) or (
+    listed = (
         f"its {'keys' if code is Code.UNKNOWN_KEY else 'parameters'} are {', '.join(known)}"
         if 0 < len(known) <= 16
         else None
     )
-    report(code, message, (*path, key), remedy, key=True)
+    report(code, message, (*path, key), lambda: suggestion(key, known) or listed, key=True)
 
 
 def _missing(schema: dict[str, Any], missing: list[str], path: Route, report: Report) -> None:
@@ -138,7 +138,7 @@ def _bare(name: str, schema: dict[str, Any], path: Route, report: Report) -> Non
         Code.UNKNOWN_LAYER if kind == "layer" else Code.UNKNOWN_NAME,
         f"there is no {kind} '{name}'",
         path,
-        _value_remedy(name) or suggestion(name, known),
+        _value_remedy(name) or (lambda: suggestion(name, known)),
     )
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from netspec.diagnostics import Code, Diagnostic, Place, SpecError
+from netspec.diagnostics import Code, Diagnostic, Place, Remedy, SpecError, shortened, spoken
 
+MAX_VALUES = 40_000  # of a spec as written, and once more as expanded: a second of checking
 MAX_DEPTH = 100  # half of what Python's own stack, 1,000 calls, lets the schema's check descend
 
 Route = tuple[str | int, ...]
@@ -85,12 +86,12 @@ class Document:
         code: Code,
         message: str,
         route: Route,
-        remedy: str | None = None,
+        remedy: Remedy = None,
         *,
         key: bool = False,
     ) -> SpecError:
         """One finding at the value at `route`, or at its key: what only a run can know."""
-        return SpecError([Diagnostic(code, message, self.place(route, key=key), remedy)])
+        return SpecError([Diagnostic(code, message, self.place(route, key=key), spoken(remedy))])
 
 
 def override(document: Document, settings: Sequence[tuple[str, Node]]) -> Document:
@@ -143,4 +144,4 @@ def _replace(at: Node, steps: Route, new: Node, key: str, done: Route = ()) -> N
 def error_at(
     source: Source, mark: Mark, code: Code, message: str, remedy: str | None = None
 ) -> SpecError:
-    return SpecError([Diagnostic(code, message, source.place(mark), remedy)])
+    return SpecError([Diagnostic(code, shortened(message), source.place(mark), remedy)])

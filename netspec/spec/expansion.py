@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
+from netspec.catalogue.component import Component
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.elementwise import IDENTITY
 from netspec.catalogue.layers.structure import REPEAT, SEQUENTIAL, Branches, Container, Layers
@@ -13,13 +15,13 @@ from netspec.catalogue.types import BOOLEAN, NATURAL, TEXT
 from netspec.diagnostics import Code, suggestion
 from netspec.spec import module_names, siblings
 from netspec.spec.binding import Binder
-from netspec.spec.document import Route
+from netspec.spec.document import MAX_VALUES, Route
 from netspec.spec.expressions import name_problem
 from netspec.spec.findings import Findings
 from netspec.spec.model import Entry
 from netspec.spec.schema import COMPONENTS, SIBLINGS
 
-MAX_LAYERS = 20_000
+MAX_LAYERS = 10_000
 MAX_NESTING = 64  # lists within lists, blocks included: some ten calls of Python's stack for each
 
 
@@ -30,6 +32,10 @@ class TooMany(Exception):
     """The expanded spec passes a bound; the finding is made."""
 
 
+def _parameter_meant(key: str, params: Iterable[str]) -> str:
+    return suggestion(key, params) or f"its parameters are {', '.join(params)}"
+
+
 @dataclass
 class Expansion:
     """Expands lists of layers of one document."""
@@ -38,6 +44,7 @@ class Expansion:
     blocks: Mapping[str, Any]
     vars: Mapping[str, Any]
     count: int = 0
+    values: int = 0
     depth: int = 0
     calls: list[str] = field(default_factory=list)
 
@@ -88,6 +95,12 @@ class Expansion:
         self.count += 1
         if self.count > MAX_LAYERS:
             self._pass(f"the spec expands to more than {MAX_LAYERS:,} layers", path, binder)
+
+    def _hold(self, count: int, path: Route, binder: Binder) -> None:
+        """Count values that stand in the spec once more for each copy."""
+        self.values += count
+        if self.values > MAX_VALUES:
+            self._pass(f"the spec expands to more than {MAX_VALUES:,} values", path, binder)
 
     def _pass(self, message: str, path: Route, binder: Binder) -> NoReturn:
         binder.report(Code.LIMIT, message, path, "lower `times`, or the depth of the blocks")
@@ -169,6 +182,7 @@ class Expansion:
 
     def _layer(self, name: str, item: dict[str, Any], path: Route, binder: Binder) -> Entry:
         layer, where = COMPONENTS[name], (*path, name)
+        self._hold(self._size(name, path, layer), path, binder)
         value = item[name]
         bodies: dict[str, tuple[Entry, ...]] = {}
         if isinstance(layer, Container):
@@ -181,6 +195,16 @@ class Expansion:
             )
         args = binder.args(layer, value, where)
         return self._with_siblings(name, args, item, path, binder, bodies)
+
+    def _size(self, name: str, path: Route, layer: Component) -> int:
+        """How many values an entry holds, without the layers in it."""
+        entry = self.findings.document.node(path)
+        if not isinstance(layer, Container) or name not in entry.children:
+            return entry.size
+        options = {param.name for param in layer.options}
+        beside = (child for key, child in entry.children.items() if key != name)
+        inside = (c for key, c in entry.children[name].children.items() if key in options)
+        return 2 + sum(child.size for child in (*beside, *inside))
 
     def _bodies(
         self, layer: Container, value: Any, where: Route, binder: Binder
@@ -209,7 +233,7 @@ class Expansion:
                     Code.UNKNOWN_LAYER,
                     f"there is no block '{name}'",
                     where,
-                    suggestion(name, [*self.blocks, *COMPONENTS]),
+                    lambda: suggestion(name, [*self.blocks, *COMPONENTS]),
                     key=True,
                 )
             return Entry(IDENTITY.name, {}, path, broken=True)
@@ -238,6 +262,7 @@ class Expansion:
         params = block.get("params") or {}
         if not isinstance(params, dict):
             return None
+        self._hold(len(params) + self.findings.document.node(where).size, where, binder)
         written = written if isinstance(written, dict) else {}
         for key in written:
             if key not in params:
@@ -245,7 +270,7 @@ class Expansion:
                     Code.UNKNOWN_PARAMETER,
                     f"the block {name} has no parameter '{key}'",
                     (*where, key),
-                    suggestion(key, params) or f"its parameters are {', '.join(params)}",
+                    partial(_parameter_meant, key, params),
                     key=True,
                 )
         scope = dict(self.vars)

@@ -14,7 +14,7 @@ from netspec.catalogue.component import Refusal
 from netspec.diagnostics import suggestion
 
 MAX_LENGTH = 500
-MAX_TEXT = 10_000
+MAX_TEXT = 1_000
 LARGEST = 2**63
 
 Scope = Mapping[str, Any]
@@ -71,8 +71,8 @@ def substitute(text: str, scope: Scope) -> Any:
     """
     if "$" not in text:
         return text
-    parts: list[Any] = []
-    position = 0
+    parts: list[str] = []
+    position = length = 0
     while (dollar := text.find("$", position)) >= 0:
         if dollar > position:
             parts.append(text[position:dollar])
@@ -80,8 +80,11 @@ def substitute(text: str, scope: Scope) -> Any:
         if dollar == 0 and position == len(text):
             return value
         parts.append(_pasted(value))
+        length += len(parts[-1])
+        if length > MAX_TEXT:
+            break
     parts.append(text[position:])
-    return "".join(parts)
+    return _bounded("".join(parts))
 
 
 def _one(text: str, dollar: int, scope: Scope) -> tuple[Any, int]:
@@ -209,8 +212,13 @@ def _look_up(name: str, scope: Scope) -> Any:
         if scope[name] is DOUBTFUL:
             raise DoubtfulName(f"${name} is in doubt")
         return scope[name]
-    known = f"known here: {', '.join(scope)}" if scope else "no names are known here"
-    raise Refusal(f"${name} is not defined", suggestion(name, scope) or known)
+    raise Refusal(
+        f"${name} is not defined",
+        lambda: (
+            suggestion(name, scope)
+            or (f"known here: {', '.join(scope)}" if scope else "no names are known here")
+        ),
+    )
 
 
 def _pasted(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.diagnostics import Code, Diagnostic, Severity, errors
+from netspec.diagnostics import SHOWN, Code, Diagnostic, Remedy, Severity, errors, shortened, spoken
 from netspec.spec.document import Document, Route
 
 
@@ -20,15 +20,15 @@ class Findings:
         code: Code,
         message: str,
         path: Route,
-        remedy: str | None = None,
+        remedy: Remedy = None,
         *,
         key: bool = False,
         via: tuple[Route, ...] = (),
     ) -> None:
         """`key`: point at the key, not at its value. `via`: the block calls that led here."""
-        if key or path not in self._paths:
+        if (key or path not in self._paths) and (path, message) not in self._found:
             found = self._diagnostic(code, message, path, remedy, key, via)
-            self._found.setdefault((path, message), found)
+            self._found[path, message] = found
         self.doubt(path)
 
     def warn(
@@ -36,27 +36,31 @@ class Findings:
         code: Code,
         message: str,
         route: Route,
-        remedy: str | None = None,
+        remedy: Remedy = None,
         *,
         key: bool = False,
         via: tuple[Route, ...] = (),
     ) -> None:
         """As `add`, of what is legal and probably not meant; nothing is taken as unknown for it."""
-        found = self._diagnostic(code, message, route, remedy, key, via)
-        self._found.setdefault((route, message), found._replace(severity=Severity.WARNING))
+        if (route, message) not in self._found:
+            found = self._diagnostic(code, message, route, remedy, key, via)
+            self._found[route, message] = found._replace(severity=Severity.WARNING)
 
     def _diagnostic(
         self,
         code: Code,
         message: str,
         route: Route,
-        remedy: str | None,
+        remedy: Remedy,
         key: bool,
         via: tuple[Route, ...],
     ) -> Diagnostic:
+        if callable(remedy):  # it takes time, and of so many findings not all are shown
+            remedy = remedy if len(self._found) < SHOWN else None
+        said = spoken(remedy)
         place = self.document.place(route, key=key)
         notes = tuple(("used here", self.document.place(call)) for call in reversed(via))
-        return Diagnostic(code, message, place, remedy, notes)
+        return Diagnostic(code, shortened(message), place, said and shortened(said), notes)
 
     def doubt(self, path: Route) -> None:
         """Take the value at `path` as unknown: what it depends on has a finding already."""

@@ -10,7 +10,7 @@ from typing import Any
 from netspec.catalogue import sections
 from netspec.catalogue.layers import LAYERS, installed
 from netspec.diagnostics import Code, SpecError
-from netspec.shapes import Expr, Tensor, multiplies
+from netspec.shapes import Expr, Tensor, problem
 from netspec.spec import checking, model, siblings
 from netspec.spec.binding import Binder
 from netspec.spec.document import Document, Route, override
@@ -147,8 +147,8 @@ class _Reader:
                     f"{dim} falls as a name in it grows, and a dimension must grow with its names",
                     (*path, index),
                 )
-        if not multiplies(shape):
-            self.findings.add(Code.LIMIT, "the product of the dimensions has too many terms", path)
+        if wrong := problem(shape):
+            self.findings.add(Code.LIMIT, f"the input {wrong}", path)
         if self.findings.within(("input",)):
             return None
         return Tensor(shape, args["dtype"])

@@ -14,11 +14,10 @@ from typing import Any, NoReturn
 import yaml
 
 from netspec.diagnostics import Code, SpecError
-from netspec.spec.document import MAX_DEPTH, Document, Mark, Node, Source, error_at
+from netspec.spec.document import MAX_DEPTH, MAX_VALUES, Document, Mark, Node, Source, error_at
 from netspec.spec.scalars import scalar
 
-MAX_BYTES = 8 * 2**20
-MAX_NODES = 1_000_000
+MAX_BYTES = 2 * 2**20
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -213,8 +212,8 @@ class _Builder:
 
     def _count(self, mark: Mark, size: int) -> None:
         self.nodes += size
-        if self.nodes > MAX_NODES:
-            self._limit(mark, f"with its aliases the spec has more than {MAX_NODES:,} values")
+        if self.nodes > MAX_VALUES:
+            self._limit(mark, f"with its aliases the spec has more than {MAX_VALUES:,} values")
 
     def _tag(self, event: Any, mark: Mark) -> None:
         if event.tag is not None:

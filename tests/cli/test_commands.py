@@ -112,6 +112,7 @@ def test_findings_as_json(netspec: Run, wrong: Path) -> None:
         "parameters": 18,
         "provisional": False,
         "digest": package.plan(package.load(PERCEPTRON)).digest,
+        "findings": 0,
         "diagnostics": [],
     }
     assert (bad["file"], bad["valid"]) == (str(wrong), False)

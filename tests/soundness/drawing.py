@@ -36,8 +36,8 @@ def draw(kind: Type, random: Random) -> Any:
             most = kind.most if kind.most is not None else max(kind.least, 4)
             return [draw(kind.item, random) for _ in range(random.randint(kind.least, most))]
         case Integer():
-            low = kind.minimum if kind.minimum is not None else -LARGEST
-            high = min(kind.maximum if kind.maximum is not None else LARGEST, low + 2 * LARGEST)
+            low = max(kind.minimum, -LARGEST)
+            high = min(kind.maximum, low + 2 * LARGEST)
             return random.choice([low, random.randint(low, high), random.randint(low, high)])
         case Number():
             return _number(kind, random)

@@ -123,7 +123,8 @@ def test_text_cannot_grow_without_bound() -> None:
 def test_a_misspelt_name_is_suggested() -> None:
     with pytest.raises(Refusal) as caught:
         substitute("$(widht * 2)", SCOPE)
-    assert caught.value.remedy == "did you mean 'width'?"
+    assert callable(caught.value.remedy)
+    assert caught.value.remedy() == "did you mean 'width'?"
 
 
 def test_a_name_in_doubt_says_so() -> None:

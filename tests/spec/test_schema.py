@@ -106,7 +106,9 @@ def test_an_expression_may_stand_for_any_value(kind: Type, text: str) -> None:
 
 bounds = st.none() | st.integers(-3, 3)
 simple: st.SearchStrategy[Type] = st.one_of(
-    st.builds(Integer, bounds, bounds),
+    st.builds(Integer),
+    st.builds(Integer, st.integers(-3, 3)),
+    st.builds(Integer, st.integers(-3, 3), st.integers(-3, 3)),
     st.builds(Number, bounds, bounds, bounds, bounds),
     st.just(Boolean()),
     st.just(Text()),

@@ -12,7 +12,15 @@ from netspec.catalogue.component import OneOf, Param, Refusal
 from netspec.catalogue.layers.layer import Call, Layer, Weights, features, inferred
 from netspec.catalogue.layers.normalization import LAYER_NORM, RMS_NORM
 from netspec.catalogue.layers.recurrent import BATCH_FIRST
-from netspec.catalogue.types import ABOVE_ZERO, BOOLEAN, POSITIVE, PROBABILITY, Choice, optional
+from netspec.catalogue.types import (
+    ABOVE_ZERO,
+    BOOLEAN,
+    DEPTH,
+    POSITIVE,
+    PROBABILITY,
+    Choice,
+    optional,
+)
 from netspec.shapes import Dim, Shape
 
 IS_CAUSAL = Param("is_causal", BOOLEAN, False, "each position sees none after it")
@@ -174,7 +182,7 @@ LAYERS = [
         layouts=("T, features",),
         params=(
             Param("encoder_layer", NESTED[0]),
-            Param("num_layers", POSITIVE),
+            Param("num_layers", DEPTH),
             Param("norm", optional(NESTED[1]), None, "after the last layer"),
             IS_CAUSAL,
         ),

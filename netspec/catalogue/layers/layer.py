@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from netspec.catalogue.component import Component, Param, Refusal
 from netspec.catalogue.types import Type, spread
-from netspec.shapes import AtLeast, Dim, Shape, Tensor, numel, show
+from netspec.shapes import AtLeast, Dim, Shape, Tensor, numel, problem, show
 
 Weights = dict[str, tuple[int, ...]]
 Activation = Literal["none", "softmax", "sigmoid"]
@@ -193,9 +193,20 @@ class Layer(Component):
         output = self.output(call)
         if not isinstance(output, Tensor):
             output = replace(call.input, shape=output)
-        for dim in output.shape:
-            call.require(dim, 1, f"{self.name} would turn {call.input} into {show(output.shape)}")
+        self.check_size(output)
+        if any(not isinstance(dim, int) or dim < 1 for dim in output.shape):
+            message = f"{self.name} would turn {call.input} into {show(output.shape)}"
+            for dim in output.shape:
+                call.require(dim, 1, message)
         return output
+
+    def check_size(self, output: Tensor) -> None:
+        """Refuse an output that no tensor is, or whose dimensions can't be written out."""
+        if wrong := problem(output.shape):
+            raise Refusal(
+                f"its output {wrong}",
+                "make it smaller, or declare a named dimension as a number or a multiple, 4*H",
+            )
 
 
 def _nested(entries: Mapping[str, Layer], written: Any, call: Call) -> dict[str, Any]:

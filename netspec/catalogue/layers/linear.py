@@ -13,7 +13,7 @@ from netspec.catalogue.types import (
     ListOf,
     optional,
 )
-from netspec.shapes import Dim, Shape, Tensor, divisible, numel, show
+from netspec.shapes import MAX_RANK, Dim, Shape, Tensor, divisible, numel, show
 
 
 def _in_features(call: Call) -> int:
@@ -90,7 +90,7 @@ def _embedding_bag(call: Call) -> Tensor:
     return Tensor(_embedding(call).shape[1:])
 
 
-SIZES = ListOf(Either(Integer(-1, -1), POSITIVE), 1)
+SIZES = ListOf(Either(Integer(-1, -1), POSITIVE), 1, MAX_RANK)
 
 LAYERS = [
     Layer(

@@ -26,7 +26,7 @@ from netspec.catalogue.types import (
     ListOf,
     optional,
 )
-from netspec.shapes import Shape, numel, show
+from netspec.shapes import MAX_RANK, Shape, numel, show
 
 EPS = Param("eps", NONNEGATIVE, 1e-5, "added to the denominator")
 BIAS = Param("bias", BOOLEAN, True, "of `affine`; older releases of torch lack it", recent=True)
@@ -162,7 +162,7 @@ LAYER_NORM = Layer(
     doc="normalisation over the last dimensions",
     output_is="spare",
     params=(
-        inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
+        inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1, MAX_RANK))),
         EPS,
         Param("elementwise_affine", BOOLEAN, True),
         Param("bias", BOOLEAN, True),
@@ -181,7 +181,7 @@ RMS_NORM = Layer(
     doc="root-mean-square normalisation (Zhang and Sennrich, 2019, arXiv:1910.07467)",
     output_is="spare",
     params=(
-        inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1))),
+        inferred("normalized_shape", Either(POSITIVE, ListOf(POSITIVE, 1, MAX_RANK))),
         Param("eps", optional(NONNEGATIVE), None, "default: the dtype's own"),
         Param("elementwise_affine", BOOLEAN, True),
     ),

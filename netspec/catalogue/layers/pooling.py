@@ -56,12 +56,16 @@ def _check_windows(call: Call, length: Dim, stride: int, pad: int, dilation: int
     """Refuse a window that holds padding alone: torch's backward pass then writes out of bounds.
 
     The first tap of a window that starts at s < 0 which does not lie in the padding is s mod
-    dilation.
+    dilation, which repeats itself after as many starts as the dilation has.
     """
-    starts = range(-pad, 0, stride)
+    starts = range(-pad, 0, stride)[:dilation]
     if pad and not isinstance(length, int):
         call.require(length, dilation, "a window lies wholly in the padding", param="padding")
-    elif isinstance(length, int) and any(start % dilation >= length for start in starts):
+    elif (
+        isinstance(length, int)
+        and dilation > length
+        and any(start % dilation >= length for start in starts)
+    ):
         raise Refusal(
             f"a window lies wholly in the padding of {call.input}",
             "pad less, or use a smaller dilation",
@@ -81,9 +85,11 @@ def max_pool(rank: int) -> Layer:
                 strict=True,
             )
         )
+        found = tuple(_pooled(call, *size) for size in sizes)
+        # Of windows that fit, few starts are left to look at.
         for length, _, stride, pad, dilation in sizes:
             _check_windows(call, length, stride, pad, dilation)
-        return (call.shape[0], *(_pooled(call, *size) for size in sizes))
+        return (call.shape[0], *found)
 
     return Layer(
         name=f"MaxPool{rank}d",

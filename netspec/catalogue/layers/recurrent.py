@@ -7,7 +7,15 @@ from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.layer import Call, Layer, Weights, features, inferred, volume
-from netspec.catalogue.types import BOOLEAN, NATURAL, POSITIVE, PROBABILITY, Choice, JsonSchema
+from netspec.catalogue.types import (
+    BOOLEAN,
+    DEPTH,
+    NATURAL,
+    POSITIVE,
+    PROBABILITY,
+    Choice,
+    JsonSchema,
+)
 from netspec.shapes import Dim, Shape
 
 
@@ -97,7 +105,7 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
         params=(
             inferred("input_size", POSITIVE),
             Param("hidden_size", POSITIVE),
-            Param("num_layers", POSITIVE, 1),
+            Param("num_layers", DEPTH, 1),
             *nonlinearity,
             Param("bias", BOOLEAN, True),
             BATCH_FIRST,

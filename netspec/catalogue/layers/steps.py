@@ -16,7 +16,7 @@ from netspec.catalogue.types import (
     Either,
     ListOf,
 )
-from netspec.shapes import Shape, numel
+from netspec.shapes import MAX_RANK, Shape, numel
 
 DIM = Param("dim", INTEGER, doc="the batch is 0")
 
@@ -99,7 +99,7 @@ LAYERS = [
         output_is="as input",
         target="torchvision.ops:Permute",
         doc="reorders the dimensions",
-        params=(Param("dims", ListOf(NATURAL, 1), doc="starts with 0, the batch"),),
+        params=(Param("dims", ListOf(NATURAL, 1, MAX_RANK + 1), doc="starts with 0, the batch"),),
         dtypes=None,
         output=_permute,
     ),
@@ -119,7 +119,7 @@ LAYERS = [
         target="netspec.modules:Mean",
         doc="the mean over one or more dimensions",
         params=(
-            Param("dim", Either(INTEGER, ListOf(INTEGER, 1)), doc="the batch is 0"),
+            Param("dim", Either(INTEGER, ListOf(INTEGER, 1, MAX_RANK)), doc="the batch is 0"),
             Param("keepdim", BOOLEAN, False),
         ),
         output=_mean,

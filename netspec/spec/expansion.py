@@ -59,7 +59,7 @@ class Expansion:
 
     def _list(self, value: Any, path: Route, binder: Binder) -> Iterator[Entry]:
         if not isinstance(value, list):
-            yield Entry("Identity", {}, path, broken=True)
+            yield Entry(IDENTITY.name, {}, path, broken=True)
             return
         self.depth += 1
         if self.depth > MAX_NESTING:
@@ -165,14 +165,14 @@ class Expansion:
 
     def _copies(self, args: Any, where: Route, binder: Binder) -> Iterator[Entry]:
         if not isinstance(args, dict) or self.findings.at(where):
-            yield Entry("Identity", {}, where, broken=True)
+            yield Entry(IDENTITY.name, {}, where, broken=True)
             return
         times = binder.bind(NATURAL, args["times"], (*where, "times"))
         index = binder.bind(TEXT, args["index"], (*where, "index")) if "index" in args else None
         if index is not None and (wrong := name_problem(index)):
             binder.report(Code.NAME, wrong, (*where, "index"))
         if any(self.findings.at((*where, key)) for key in args):
-            yield Entry("Identity", {}, where, broken=True)
+            yield Entry(IDENTITY.name, {}, where, broken=True)
             return
         for number in range(times):
             self._tick(where, binder)

@@ -35,7 +35,7 @@ def applied(entry: Transform, args: dict[str, Any], image: torch.Tensor) -> torc
     step = Named(entry.name, args, ())
     pipeline = Pipeline(
         source=Named("Digits", {}, ()), images=None, raw=None, augment=(step,), evaluate=(),
-        preprocess=(), target=Unknown(), parts=None,
+        preprocess=(), target=Unknown(), sizes=None,
     )  # fmt: skip
     result: torch.Tensor = augmentation(pipeline)(image)
     return result

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 SPECS := $(wildcard specs/*.yaml specs/zoo/*.yaml)
 
-.PHONY: demo test lint types contracts unit environments generate clean
+.PHONY: demo test lint types contracts unit environments lowest generate clean
 
 demo: $(VENV)/demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash specs/samples/demo.sh
@@ -33,6 +33,10 @@ environments: $(VENV)-core/ready
 	$(VENV)-core/bin/python tests/environments/runtime.py exported/example.onnx specs/samples/digits
 	@rm -rf $(VENV)-core
 
+# The tests with each dependency at pyproject.toml's lower bound: some minutes and 6 GB more.
+lowest: $(VENV)-lowest/ready
+	$(VENV)-lowest/bin/python -m pytest
+
 # The committed files that follow from the catalogue; a test proves them current.
 generate: $(VENV)/dev
 	$(BIN)/netspec schema
@@ -53,6 +57,13 @@ $(VENV)-core/ready: pyproject.toml constraints.txt
 	$(VENV)-core/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
 	@touch $@
 
+$(VENV)-lowest/ready: pyproject.toml lowest.txt
+	rm -rf $(VENV)-lowest
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c lowest.txt \
+		-e '.[export,runtime,dev]'
+	@touch $@
+
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "netspec needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
@@ -60,4 +71,4 @@ $(VENV)/python:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-core build *.egg-info runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-core $(VENV)-lowest build *.egg-info runs .mypy_cache .pytest_cache .ruff_cache

@@ -105,6 +105,12 @@ def test_exports_agree_with_torch(name: str, tmp_path: Path) -> None:
     made = plan(name, SHALLOW.get(name))
     model = netspec.build(made.spec).eval()
     zoo.liven(model)
+    if name == "char_lstm" and torch.__version__ < "2.13":  # it fixes the length of a recurrence
+        with pytest.raises(
+            netspec.SpecError, match=r"LSTM: torch .* cannot export it to ONNX over "
+        ):
+            netspec.export_onnx(made.spec, tmp_path / "zoo.onnx")
+        return
     export = netspec.export_onnx(made.spec, tmp_path / "zoo.onnx", weights=model.state_dict())
     assert export.difference < 1e-4
 

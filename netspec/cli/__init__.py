@@ -32,6 +32,12 @@ EXTRAS = {
 
 
 class _Verbs(click.Group):
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args and not context.resilient_parsing:  # click before 8.2 takes it for success
+            click.echo(context.get_help(), err=True)
+            context.exit(2)
+        return super().parse_args(context, args)
+
     def list_commands(self, context: click.Context) -> list[str]:
         return list(VERBS)
 

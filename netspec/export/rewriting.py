@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec import compiler
 from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.types import spread
 
 
 @contextmanager
@@ -45,6 +47,15 @@ def max_pool1d(pool: nn.MaxPool1d, x: Tensor) -> Tensor:
     padding = (0, across(pool.padding)[1])
     image = functional.max_pool2d(x.unsqueeze(2), kernel, stride, padding, dilation, pool.ceil_mode)
     return image.squeeze(2)
+
+
+def adaptive_max_pool(pool: Any, x: Tensor) -> Tensor:
+    """The exporter has none before torch 2.13. Other sizes than 1 divide the input's: the check
+    lets no others through."""
+    for axis, size in enumerate(spread(pool.output_size, x.dim() - 2), start=2):
+        if size is not None:
+            x = torch.unflatten(x, axis, (size, -1)).amax(axis + 1)
+    return x
 
 
 def rrelu(layer: nn.RReLU, x: Tensor) -> Tensor:

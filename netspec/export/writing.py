@@ -67,7 +67,7 @@ def write(
     """
     files.check(path)
     findings = Findings(plan.spec.document)
-    check_export(plan, findings)
+    check_export(plan, findings, torch.__version__)
     if findings.errors:
         raise SpecError(findings.sorted())
     _check_state(plan, model)

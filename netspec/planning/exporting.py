@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
-from netspec.catalogue.layers.layer import Activation, Call
+from netspec.catalogue.layers.layer import Activation, Call, Layer
 from netspec.catalogue.losses import LOSSES
 from netspec.diagnostics import Code
 from netspec.planning.plans import BYTES, Node, Plan
@@ -18,8 +18,11 @@ MAX_BYTES = (1 << 31) - (1 << 26)
 OUTPUT: Route = ("export", "onnx", "output")
 
 
-def check_export(plan: Plan, findings: Findings) -> None:
-    """Layers say themselves what they need; `output` has to suit what they give and the loss."""
+def check_export(plan: Plan, findings: Findings, torch: str | None = None) -> None:
+    """Layers say themselves what they need; `output` has to suit what they give and the loss.
+
+    `torch`: the version that is to export it; None: another machine may, with a newer one.
+    """
     try:
         check_size(plan.parameters * BYTES["float32"])
     except Refusal as refusal:
@@ -29,9 +32,24 @@ def check_export(plan: Plan, findings: Findings) -> None:
         if node.entry is None:
             continue
         try:
-            LAYERS[node.type].exportable(Call(node.input, dict(node.args)))
+            _check_layer(LAYERS[node.type], Call(node.input, dict(node.args)), torch)
         except Refusal as refusal:
             refuse_layer(refusal, node.entry, findings, Code.EXPORT)
+
+
+def _check_layer(layer: Layer, call: Call, torch: str | None) -> None:
+    layer.exportable(call)
+    since = layer.exported_since(call)
+    if torch and since and _numbers(torch) < _numbers(since):
+        raise Refusal(
+            f"torch {torch} cannot export it to ONNX over {call.input}",
+            f"update torch, to {since} at least, or declare its input's sizes as numbers",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`2.11.0+cu130` → (2, 11)"""
+    return tuple(map(int, version.split(".")[:2]))
 
 
 def check_size(size: int) -> None:

@@ -33,7 +33,7 @@ model:
   - Conv2d: {out_channels: 21, kernel_size: 3}
 """
 TOKENS = """\
-input: {shape: [T], dtype: int64}
+input: {shape: [9], dtype: int64}
 model:
   - Embedding: {num_embeddings: 50, embedding_dim: 8}
   - LSTM: {hidden_size: 6, output: last}

@@ -25,10 +25,10 @@ def whole(**changes: Any) -> Metadata:
 
 
 def refused(text: str) -> str:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError) as caught:
         decode(text, "m.onnx")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     (found,) = caught.value.diagnostics
     assert (found.code, found.place.file) == (Code.MODEL, "m.onnx")
     return found.message

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from netspec.diagnostics import Code, InputError, SetupError
@@ -272,29 +272,51 @@ def test_flipped_bits(tmp_path: Path) -> None:
         assert "damaged" in refused(path)
 
 
+# Where a tensor may say that its values lie; {folder} is the model's own.
+ELSEWHERE = {
+    "beside it": "secret.bin",
+    "by its path": "{folder}/secret.bin",
+    "above": "../../../../../../../../{folder}/secret.bin",
+    "by a URL": "file://{folder}/secret.bin",
+    "in this process": "*/_ORT_MEM_ADDR_/*",  # onnxruntime's own mark of an address
+}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE)
 @pytest.mark.parametrize("constant", [False, True])
 def test_external_data_is_never_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constant: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constant: bool, place: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    np.arange(3, dtype=np.float32).tofile(tmp_path / "secret.bin")
-    weights = TensorProto(
+    secret = np.arange(3, dtype=np.float32)
+    secret.tofile(tmp_path / "secret.bin")
+    outside = TensorProto(
         name="w", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL
     )
-    weights.external_data.add(key="location", value="secret.bin")
-    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
-    if constant:
-        nodes.insert(0, helper.make_node("Constant", [], ["w"], value=weights))
-    graph = helper.make_graph(
-        nodes,
-        "external",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
-        [] if constant else [weights],
-    )
-    account = models.account((3,), input=Input("tensor", (3,), "float32"))
-    (tmp_path / "m.onnx").write_bytes(models.content(graph, account.encode()))
-    assert "External data" in refused(tmp_path / "m.onnx")
+    location = ELSEWHERE[place].format(folder=tmp_path)
+    offset = secret.ctypes.data if place == "in this process" else 0
+    for key, value in {"location": location, "offset": offset, "length": 12}.items():
+        outside.external_data.add(key=key, value=str(value))
+
+    def model(weights: TensorProto) -> Path:
+        nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+        if constant:
+            nodes.insert(0, helper.make_node("Constant", [], ["w"], value=weights))
+        graph = helper.make_graph(
+            nodes,
+            "external",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+            [] if constant else [weights],
+        )
+        account = models.account((3,), input=Input("tensor", (3,), "float32"))
+        path = tmp_path / "m.onnx"
+        path.write_bytes(models.content(graph, account.encode()))
+        return path
+
+    assert "can't load the model" in refused(model(outside))
+    inside = Session(model(numpy_helper.from_array(secret, "w")))  # the same, and nothing else
+    assert inside.run(np.zeros((1, 3), np.float32)).tolist() == [[0, 1, 2]]
 
 
 def has_gpu() -> bool:

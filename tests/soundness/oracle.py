@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from netspec.compiler import arguments, attribute
@@ -45,7 +46,8 @@ def multiply_accumulates(case: Case, args: dict[str, Any]) -> int:
     """Those of one sample, counted by torch in a forward pass."""
     with warnings.catch_warnings(), FlopCounterMode(display=False) as counter, torch.no_grad():
         warnings.simplefilter("ignore")
-        with torch.backends.mkldnn.flags(enabled=False):  # its fused recurrences go uncounted
+        # Fused recurrences go uncounted, and before torch 2.13 fused attention too.
+        with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
             attribute(case.layer)(**arguments(case.layer, args))(_batch(case, 2))
     return int(counter.get_total_flops()) // 4  # two operations each, two samples
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision.transforms import v2
 
 from netspec.catalogue.component import Refusal
+from netspec.catalogue.sources import Unknown
 from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Transform
 from netspec.catalogue.types import canonical
+from netspec.data.preprocessing import augmentation
+from netspec.planning.plans import Pipeline
+from netspec.spec.model import Named
 from tests.soundness.drawing import draw
 
 SIZES = (4, 5, 8, 11, 16)
@@ -29,7 +32,12 @@ def drawn(entry: Transform, random: Random) -> dict[str, Any]:
 
 
 def applied(entry: Transform, args: dict[str, Any], image: torch.Tensor) -> torch.Tensor:
-    result: torch.Tensor = getattr(v2, entry.name)(**args)(image)
+    step = Named(entry.name, args, ())
+    pipeline = Pipeline(
+        source=Named("Digits", {}, ()), images=None, raw=None, augment=(step,), evaluate=(),
+        preprocess=(), target=Unknown(), sizes=None,
+    )  # fmt: skip
+    result: torch.Tensor = augmentation(pipeline)(image)
     return result
 
 

@@ -92,6 +92,10 @@ def _no_activation(_: Call) -> Activation:
     return "none"
 
 
+def _any(_: Call) -> None:
+    """Most layers are exported by every torch that netspec takes."""
+
+
 def _fine(_: Call) -> None:
     """Most layers can be exported, whatever their parameters are."""
 
@@ -110,6 +114,7 @@ class Layer(Component):
     exportable: refuses what torch's exporter or onnxruntime cannot do of it.
     exported_as: the `module:function` that computes it in an exported graph instead of its own
         `forward`, from the module and its input; empty: torch's exporter can do it as it is.
+    exported_since: the first torch that can export it so, as `2.13`; None: any.
     withheld: parameters of the torch class that are not offered → the reason.
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
         does not need it; `as input`: it may be the input itself; `kept`: it is needed; `kept in
@@ -134,6 +139,7 @@ class Layer(Component):
     macs: Callable[[Call], Dim] = _zero
     exportable: Callable[[Call], None] = _fine
     exported_as: str = ""
+    exported_since: Callable[[Call], str | None] = _any
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
     output_is: Literal["spare", "as input", "kept", "kept in place"] = "kept"

@@ -201,6 +201,7 @@ def adaptive_pool(kind: str, rank: int) -> Layer:
         ),
         output=output,
         exportable=exportable,
+        exported_as="netspec.export.rewriting:adaptive_max_pool" if kind == "Max" else "",
         withheld=ONE_TENSOR if kind == "Max" else {},
     )
 

@@ -95,6 +95,10 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
                 "proj_size",
             )
 
+    def exported_since(call: Call) -> str | None:
+        """Older ones fix the length to the example's."""
+        return None if isinstance(call.shape[0], int) else "2.13"
+
     nonlinearity = [param for param in own if param.name == "nonlinearity"]
     projection = [param for param in own if param.name == "proj_size"]
     return Layer(
@@ -124,6 +128,7 @@ def _recurrent(name: str, gates: int, *own: Param) -> Layer:
         weights=weights,
         macs=macs,
         exportable=exportable,
+        exported_since=exported_since,
     )
 
 

@@ -164,7 +164,8 @@ class Expansion:
             yield Entry(REPEAT.name, {}, path, expect=expect, via=binder.via)
 
     def _copies(self, args: Any, where: Route, binder: Binder) -> Iterator[Entry]:
-        if not isinstance(args, dict) or self.findings.at(where):
+        misspelt = not isinstance(args, dict) or any(key not in args for key in REPEAT.required)
+        if misspelt or self.findings.at(where):
             yield Entry(IDENTITY.name, {}, where, broken=True)
             return
         times = binder.bind(NATURAL, args["times"], (*where, "times"))

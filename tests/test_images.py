@@ -8,6 +8,7 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ WRITTEN = {
 }
 
 
-def save(path: Path, mode: str = "RGB", **options: object) -> Path:
+def save(path: Path, mode: str = "RGB", **options: Any) -> Path:
     Image.fromarray(GRADIENT).convert(mode).save(path, **options)
     return path
 

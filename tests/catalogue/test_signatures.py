@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -134,11 +134,12 @@ def offered(entry: Component) -> dict[str, Any]:
 
 def kinds(entry: Component) -> Iterator[str]:
     yield entry.name
-    for kind, table in {
+    tables: dict[str, Mapping[str, Component]] = {
         "optimizer": OPTIMIZERS,
         "transform": TRANSFORMS,
         "source": SOURCES,
-    }.items():
+    }
+    for kind, table in tables.items():
         if entry.name in table:
             yield kind
 

@@ -45,7 +45,7 @@ def test_version_and_help(netspec: Run) -> None:
         assert done.out.startswith("Usage: netspec")
 
 
-WRONG_USAGE = {
+WRONG_USAGE: dict[str, tuple[list[str | Path], str]] = {
     "no command": ([], "Commands:"),
     "a misspelt command": (["trian"], "did you mean 'train'?"),
     "an unknown option": (["validate", "--loud"], "No such option"),

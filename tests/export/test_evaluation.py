@@ -76,7 +76,7 @@ def test_another_seed_cuts_other_parts(part: PartName, synthetic: Path) -> None:
 def test_other_shares_cut_other_parts(synthetic: Path) -> None:
     other = spec(split="{validation: 0.2, test: 0.3}")
     for part in ("train", "validation", "test"):
-        assert "test 0.3" in refused(synthetic, other, part)  # type: ignore[arg-type]
+        assert "test 0.3" in refused(synthetic, other, part)
     other = spec(split="{validation: 0.3, test: 0.2}")
     measured(synthetic, other, "test")  # which is cut first
     assert "validation 0.3" in refused(synthetic, other, "validation")

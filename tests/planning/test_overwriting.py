@@ -27,7 +27,8 @@ def learns_overwritten(case: Case, args: dict[str, Any]) -> bool:
         warnings.simplefilter("ignore")
         module = attribute(case.layer)(**arguments(case.layer, args))
         # `sin` needs its input alone, so that overwriting a view of its output is fine.
-        output = module(torch.randn(2, *case.input.shape, requires_grad=True).sin())
+        shape: list[Any] = [2, *case.input.shape]
+        output = module(torch.randn(shape, requires_grad=True).sin())
         if not output.requires_grad:
             return True
         try:
@@ -92,4 +93,5 @@ def test_a_refused_one_names_the_parameter(model: str) -> None:
 
     (found,) = refused.value.diagnostics
     assert "in place" in found.message
+    assert found.place.text is not None and found.place.column is not None
     assert found.place.text[found.place.column - 1 :].startswith("true")

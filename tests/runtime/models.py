@@ -59,7 +59,7 @@ def image_graph(shape: Shape) -> onnx.GraphProto:
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, axes)],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 3])],
         [
-            numpy_helper.from_array(np.float32(255), "scale"),
+            numpy_helper.from_array(np.array(255, np.float32), "scale"),
             numpy_helper.from_array(np.array([1, 2]), "axes"),
             numpy_helper.from_array(WEIGHTS, "weights"),
         ],
@@ -68,8 +68,9 @@ def image_graph(shape: Shape) -> onnx.GraphProto:
 
 def step_graph(operator: str, shape: list[int | str], dtype: int) -> onnx.GraphProto:
     """One operator from `x` to `y`, float32 [N, *shape] out."""
+    wanted: dict[str, Any] = {"to": 1} if operator == "Cast" else {}
     return helper.make_graph(
-        [helper.make_node(operator, ["x"], ["y"], **({"to": 1} if operator == "Cast" else {}))],
+        [helper.make_node(operator, ["x"], ["y"], **wanted)],
         "step",
         [helper.make_tensor_value_info("x", dtype, ["batch", *shape])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", *shape])],

@@ -87,7 +87,7 @@ def packed(values: list[float]) -> str:
     return base64.b64encode(zlib.compress(np.array(values, "<f4").tobytes())).decode()
 
 
-WRONG = [
+WRONG: list[Any] = [
     ("version", 1),
     ("name", None),
     ("name", "\x1b[2J"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -13,10 +15,11 @@ from netspec.diagnostics import InputError
 from netspec.runtime import Session
 from netspec.runtime.metadata import Output
 from netspec.runtime.prediction import interpret, predictions, sigmoid, softmax
+from netspec.runtime.samples import One
 from tests.runtime import models
 
 
-def said(scores: list[float] | np.ndarray, task: str, activation: str = "none", **changes: object):
+def said(scores: npt.ArrayLike, task: str, activation: str = "none", **changes: Any) -> Any:
     output = np.asarray(scores, np.float32)
     account = models.account(
         output=Output(activation, task, output.shape),  # type: ignore[arg-type]
@@ -34,7 +37,7 @@ def test_files_to_predictions(tmp_path: Path) -> None:
         Image.fromarray(sample).save(folder / f"{index}.png")
     np.save(tmp_path / "rows.npy", batch[:2])
     np.save(tmp_path / "row.npy", batch[0])
-    inputs = [folder, tmp_path / "rows.npy", str(tmp_path / "row.npy")]
+    inputs: list[One] = [folder, tmp_path / "rows.npy", str(tmp_path / "row.npy")]
     found = list(predictions(session, inputs, top=2))
     rows = str(tmp_path / "rows.npy")
     assert [each.label for each in found] == [

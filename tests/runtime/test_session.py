@@ -15,7 +15,8 @@ from PIL import Image
 
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.runtime import Session, integrity
-from netspec.runtime.metadata import Input
+from netspec.runtime.metadata import Input, Output
+from netspec.runtime.samples import One
 from tests.runtime import models
 
 
@@ -108,9 +109,7 @@ def test_both_layouts_possible_takes_the_one_that_fits(tmp_path: Path) -> None:
 
 def test_grey(tmp_path: Path) -> None:
     graph = models.step_graph("Cast", [4, 5, 1], TensorProto.UINT8)
-    account = models.account(
-        (4, 5, 1), classes=None, output=models.Output("none", "values", (4, 5, 1))
-    )
+    account = models.account((4, 5, 1), classes=None, output=Output("none", "values", (4, 5, 1)))
     path = tmp_path / "grey.onnx"
     path.write_bytes(models.content(graph, account.encode()))
     session = Session(path)
@@ -128,7 +127,7 @@ def test_predict_files_in_order(session: Session, tmp_path: Path) -> None:
         Image.fromarray(sample).save(folder / f"{name}.png")
     np.save(tmp_path / "two.npy", batch[:2])
     wanted = models.expected(batch)
-    paths = [folder / "d.png", tmp_path / "two.npy", str(folder / "a.png")]
+    paths: list[One] = [folder / "d.png", tmp_path / "two.npy", str(folder / "a.png")]
     np.testing.assert_allclose(session.predict(paths), wanted[[0, 0, 1, 3]], atol=1e-5)
     np.testing.assert_allclose(session.predict(folder), wanted[[3, 1, 2, 0]], atol=1e-5)
     opened = [Image.fromarray(each) for each in batch]
@@ -202,7 +201,7 @@ def test_a_failure_inside_onnxruntime(tmp_path: Path, capfd: pytest.CaptureFixtu
         shape,
         classes=None,
         input=Input("tensor", shape, "int64"),
-        output=models.Output("none", "values", shape),
+        output=Output("none", "values", shape),
     )
     (tmp_path / "m.onnx").write_bytes(models.content(graph, account.encode()))
     session = Session(tmp_path / "m.onnx")

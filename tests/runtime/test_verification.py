@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tests.runtime import models
 TOLERANCE = Tolerance(rtol=0.1, atol=0.01)
 
 
-def proved(path: Path, **changes: object) -> Verification:
+def proved(path: Path, **changes: Any) -> Verification:
     return verify(Session(models.image_model(path, **changes)))
 
 

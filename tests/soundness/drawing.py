@@ -64,10 +64,11 @@ def _number(kind: Number, random: Random) -> float:
     high = kind.maximum if kind.maximum is not None else kind.below
     low = low if low is not None else -2.0
     high = high if high is not None else low + 4.0
-    pool = [low, high, 0, 1, random.uniform(low, high), random.uniform(low, high)]
+    pool: list[Any] = [low, high, 0, 1, random.uniform(low, high), random.uniform(low, high)]
     return random.choice([value for value in pool if kind.accepts(value)])
 
 
 def _sampled(kind: Type) -> Any:
     """A type that only the catalogue's own module knows: it accepts one of few values."""
-    return next(value for value in (True, None, 1, "a", [], {}) if kind.accepts(value))
+    few: tuple[Any, ...] = (True, None, 1, "a", [], {})
+    return next(value for value in few if kind.accepts(value))

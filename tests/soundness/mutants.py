@@ -121,9 +121,9 @@ def _change(spec: dict[str, Any], random: Random) -> None:
             other, place = random.choice(_places(spec))
             other[place] = _copy(value)
         case _:
-            times = random.choice((0, 1, 2, 30, 5000, 10**9, "$v", "$list"))
+            often: Any = random.choice((0, 1, 2, 30, 5000, 10**9, "$v", "$list"))
             body = value if isinstance(value, list) else [value]
-            entry = {"Repeat": {"times": times, "index": "i", "body": body}}
+            entry = {"Repeat": {"times": often, "index": "i", "body": body}}
             holder[key] = [entry] if isinstance(value, list) else entry
 
 

@@ -64,7 +64,7 @@ def _output(module: nn.Module, case: Case, batch: int) -> Tensor:
 
 
 def _batch(case: Case, batch: int) -> torch.Tensor:
-    shape = [batch, *case.input.shape]
+    shape: list[Any] = [batch, *case.input.shape]
     if case.input.dtype == "int64":
         return torch.randint(0, case.args.get("num_embeddings", 5), shape)
     return torch.randn(shape)

@@ -171,7 +171,9 @@ def _section(random: Random) -> dict[str, Any]:
         train["clip_grad_norm"] = 1.0
     if random.random() < 0.3:
         train["metrics"] = [_one(METRICS, random)]
-    target = random.choice([{"classes": 3}, {"targets": [3]}, {"targets": [3], "binary": True}])
+    target: dict[str, Any] = random.choice(
+        [{"classes": 3}, {"targets": [3]}, {"targets": [3], "binary": True}]
+    )
     tokens = random.random() < 0.3
     embedding = {"num_embeddings": 9, "embedding_dim": 3, "sparse": random.random() < 0.5}
     return {

@@ -21,6 +21,8 @@ from netspec.catalogue.types import (
     optional,
 )
 
+Task = Literal["classes", "binary", "values"]
+
 REDUCTION = Param("reduction", Choice("mean", "sum"), "mean")
 
 
@@ -51,14 +53,17 @@ class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
     `same`: floats of the output's shape, with values within `bounds`. `tensors`: parameters that
     torch takes as a tensor.
-    `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1.
+    `vector`: the output has one dimension alone. `takes`: what the output holds: `any` numbers,
+    `scores` (of which the loss takes softmax or sigmoid itself), `probabilities`, or
+    `log-probabilities`. `unbounded`: of other numbers it has no least value.
     `binary`: each output says yes or no of its own; its sigmoid is the probability."""
 
     wants: Literal["classes", "same"]
     bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
     tensors: tuple[str, ...] = ()
     vector: bool = False
-    probabilities: bool = False
+    takes: Literal["any", "scores", "probabilities", "log-probabilities"] = "any"
+    unbounded: bool = False
     binary: bool = False
 
     def __post_init__(self) -> None:
@@ -66,7 +71,11 @@ class Loss(Component):
             object.__setattr__(self, "target", f"torch.nn:{self.name}")
 
     @property
-    def task(self) -> Literal["classes", "binary", "values"]:
+    def probabilities(self) -> bool:
+        return self.takes == "probabilities"
+
+    @property
+    def task(self) -> Task:
         """What a network trained with it tells of a sample."""
         return "classes" if self.wants == "classes" else "binary" if self.binary else "values"
 
@@ -79,6 +88,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="CrossEntropyLoss",
             wants="classes",
+            takes="scores",
             tensors=("weight",),
             params=(
                 Param("weight", WEIGHTS, None, "one for each class"),
@@ -90,6 +100,8 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="NLLLoss",
             wants="classes",
+            takes="log-probabilities",
+            unbounded=True,
             tensors=("weight",),
             params=(
                 Param("weight", WEIGHTS, None, "one for each class"),
@@ -106,6 +118,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="BCEWithLogitsLoss",
             wants="same",
+            takes="scores",
             binary=True,
             tensors=("weight", "pos_weight"),
             bounds=lambda args: UNIT,
@@ -119,7 +132,7 @@ LOSSES: dict[str, Loss] = {
             name="BCELoss",
             target="netspec.modules:BCELoss",
             wants="same",
-            probabilities=True,
+            takes="probabilities",
             binary=True,
             tensors=("weight",),
             bounds=lambda args: UNIT,
@@ -140,6 +153,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiLabelSoftMarginLoss",
             wants="same",
+            takes="scores",
             binary=True,
             tensors=("weight",),
             bounds=lambda args: UNIT,
@@ -149,6 +163,7 @@ LOSSES: dict[str, Loss] = {
             name="KLDivLoss",
             doc="the output is a log-probability, the target a probability",
             wants="same",
+            takes="log-probabilities",
             bounds=lambda args: Bounds(high=0) if args["log_target"] else UNIT,
             params=(
                 Param("reduction", Choice("batchmean", "sum"), "batchmean"),
@@ -177,6 +192,7 @@ LOSSES: dict[str, Loss] = {
             name="SoftMarginLoss",
             doc="targets are 1 or -1",
             wants="same",
+            takes="scores",
             bounds=lambda args: SIGNS,
             params=(REDUCTION,),
         ),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netspec.catalogue.component import Component, Param
+from netspec.catalogue.losses import Task
 from netspec.catalogue.types import POSITIVE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Metric(Component):
-    """`wants`: `classes`: class indices; `binary`: 0 or 1 for each output; `values`: floats.
-    `rising`: whether more is better."""
+    """`tasks`: what it can judge: `classes`: class indices; `binary`: 0 or 1 for each output;
+    `values`: floats. `rising`: whether more is better."""
 
-    wants: str
+    tasks: frozenset[Task]
     rising: bool = False
 
 
@@ -25,7 +26,7 @@ METRICS: dict[str, Metric] = {
             target="netspec.training.metrics:accuracy",
             doc="share of samples whose largest output is the target's; with 0/1 targets, share "
             "of outputs on the right side of the threshold",
-            wants="classes or binary",
+            tasks=frozenset({"classes", "binary"}),
             rising=True,
         ),
         Metric(
@@ -33,20 +34,20 @@ METRICS: dict[str, Metric] = {
             target="netspec.training.metrics:top_k",
             doc="share of samples whose target is among the k largest outputs",
             params=(Param("k", POSITIVE, 5),),
-            wants="classes",
+            tasks=frozenset({"classes"}),
             rising=True,
         ),
         Metric(
             name="mae",
             target="netspec.training.metrics:mae",
             doc="mean absolute error",
-            wants="values",
+            tasks=frozenset({"values", "binary"}),
         ),
         Metric(
             name="mse",
             target="netspec.training.metrics:mse",
             doc="mean squared error",
-            wants="values",
+            tasks=frozenset({"values", "binary"}),
         ),
     )
 }

@@ -1,6 +1,9 @@
 """Optimizers of torch.optim."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from netspec.catalogue.component import Component, Param, Refusal
@@ -15,16 +18,33 @@ from netspec.catalogue.types import (
 )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Optimizer(Component):
+    """`sparse`: whether it steps with sparse gradients, without `weight_decay` and `fused`."""
+
+    sparse: bool = False
+
+    @property
+    def has_momentum(self) -> bool:
+        """Whether it has one that a scheduler can cycle."""
+        return bool(self.param("momentum") or self.param("betas"))
+
+
 def _optimizer(
-    name: str, *params: Param, check: Callable[[dict[str, Any]], None] | None = None
-) -> Component:
+    name: str,
+    *params: Param,
+    check: Callable[[dict[str, Any]], None] | None = None,
+    sparse: bool = False,
+) -> Optimizer:
     def check_all(args: dict[str, Any]) -> None:
         if args.get("foreach") and args.get("fused"):
             raise Refusal("foreach and fused exclude each other", "leave one out", "fused")
         if check:
             check(args)
 
-    return Component(name=name, target=f"torch.optim:{name}", params=params, check=check_all)
+    return Optimizer(
+        name=name, target=f"torch.optim:{name}", params=params, check=check_all, sparse=sparse
+    )
 
 
 def _check_sgd(args: dict[str, Any]) -> None:
@@ -56,10 +76,7 @@ FOREACH = Param("foreach", optional(BOOLEAN), None, "one kernel over all tensors
 MAXIMIZE = Param("maximize", BOOLEAN, False)
 FUSED = Param("fused", optional(BOOLEAN), None, "one kernel for the whole step")
 
-# Those that step with sparse gradients, without `weight_decay` and `fused`.
-SPARSE = ("SGD", "Adagrad")
-
-OPTIMIZERS: dict[str, Component] = {
+OPTIMIZERS: dict[str, Optimizer] = {
     entry.name: entry
     for entry in (
         _optimizer(
@@ -73,6 +90,7 @@ OPTIMIZERS: dict[str, Component] = {
             FOREACH,
             FUSED,
             check=_check_sgd,
+            sparse=True,
         ),
         _optimizer(
             "Adam",
@@ -140,6 +158,7 @@ OPTIMIZERS: dict[str, Component] = {
             FOREACH,
             MAXIMIZE,
             FUSED,
+            sparse=True,
         ),
         _optimizer(
             "Adadelta",

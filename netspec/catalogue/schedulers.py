@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,15 +24,30 @@ from netspec.catalogue.types import (
 )
 
 
+def _not_counted(args: dict[str, Any], steps_per_epoch: int) -> int | None:
+    """Most have one parameter for their length, or none."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Scheduler(Component):
     """`interval`: what one step of it counts by default.
 
     `length`: the parameter that is the whole run's length, in intervals, when left out.
+    `counted`: that length where other parameters say it, from them and the steps of an epoch.
+    `ends`: whether it can't step beyond its length.
+    `direction`: it follows a measure, and this parameter says which way the measure gets better.
+    `nested`: the parameter that lists schedulers; `edges`: the one that says where each of them but
+    the first begins; without it they act at once.
     """
 
     interval: Literal["epoch", "step"] = "epoch"
     length: str | None = None
+    counted: Callable[[dict[str, Any], int], int | None] = _not_counted
+    ends: bool = False
+    direction: str | None = None
+    nested: str | None = None
+    edges: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", f"torch.optim.lr_scheduler:{self.name}")
@@ -39,6 +55,10 @@ class Scheduler(Component):
     @property
     def required(self) -> tuple[str, ...]:
         return tuple(name for name in super().required if name != self.length)
+
+    def directed(self, rising: bool) -> dict[str, str]:
+        """What it is told of a measure that gets better as it rises, or as it falls."""
+        return {self.direction: "max" if rising else "min"} if self.direction else {}
 
 
 GAMMA = Param("gamma", NONNEGATIVE, 0.1)
@@ -49,9 +69,10 @@ RATES: Any = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 1, 1))  # there is one grou
 
 
 def _together(args: dict[str, Any]) -> None:
-    if any(each.type == "ReduceLROnPlateau" for each in args["schedulers"]):
+    following = [each.type for each in args["schedulers"] if SCHEDULERS[each.type].direction]
+    if following:
         raise Refusal(
-            "ReduceLROnPlateau, which follows the loss, can't stand among others",
+            f"{following[0]}, which follows a measure, can't stand among others",
             "use it alone, or leave it out",
             "schedulers",
         )
@@ -67,9 +88,10 @@ def _in_a_row(args: dict[str, Any]) -> None:
             "write the step at which each but the first begins",
             "milestones",
         )
-    if any(each.type in ("SequentialLR", "ChainedScheduler") for each in schedulers[1:]):
+    inner = [each.type for each in schedulers[1:] if SCHEDULERS[each.type].nested]
+    if inner:
         raise Refusal(
-            "torch can begin with SequentialLR or ChainedScheduler, not go over to one",
+            f"torch can begin with {inner[0]}, not go over to it",
             "list their schedulers here",
             "schedulers",
         )
@@ -79,6 +101,11 @@ def _in_a_row(args: dict[str, Any]) -> None:
             "write each number once, the smallest first",
             "milestones",
         )
+
+
+def _epochs_of_a_cycle(args: dict[str, Any], steps_per_epoch: int) -> int | None:
+    epochs, each = args["epochs"], args["steps_per_epoch"] or steps_per_epoch
+    return None if epochs is None else epochs * each
 
 
 SCHEDULERS: dict[str, Scheduler] = {}
@@ -123,6 +150,8 @@ SCHEDULERS.update(
             name="OneCycleLR",
             interval="step",
             length="total_steps",
+            counted=_epochs_of_a_cycle,
+            ends=True,
             params=(
                 Param("max_lr", RATES),
                 Param("total_steps", optional(POSITIVE), None),
@@ -156,8 +185,9 @@ SCHEDULERS.update(
         ),
         Scheduler(
             name="ReduceLROnPlateau",
+            direction="mode",
             params=(
-                Param("mode", Choice("min", "max"), "min"),
+                Param("mode", Choice("min", "max"), "min", "left out: as the monitor gets better"),
                 Param("factor", Number(0, below=1), 0.1),
                 Param("patience", NATURAL, 10),
                 Param("threshold", NONNEGATIVE, 1e-4),
@@ -169,9 +199,16 @@ SCHEDULERS.update(
         ),
         Scheduler(
             name="SequentialLR",
+            nested="schedulers",
+            edges="milestones",
             params=(Param("schedulers", NESTED), Param("milestones", ListOf(NATURAL))),
             check=_in_a_row,
         ),
-        Scheduler(name="ChainedScheduler", params=(Param("schedulers", NESTED),), check=_together),
+        Scheduler(
+            name="ChainedScheduler",
+            nested="schedulers",
+            params=(Param("schedulers", NESTED),),
+            check=_together,
+        ),
     )
 )

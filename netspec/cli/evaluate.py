@@ -55,13 +55,13 @@ def _run(target: Path, part: PartName | None, device: str | None) -> tuple[PartN
 
     run, chosen = Run.open(target), devices.find(device)
     plan = run.plan
-    assert plan.spec.train is not None
+    assert plan.training is not None
     dataset = load(plan)
     model = compiler.build(plan, initialize=False)
     load_weights(model, run.weights(), str(target))
-    loss = make_loss(plan.spec, plan.spec.train.loss).to(chosen)
-    probabilities = LOSSES[plan.spec.train.loss.type].probabilities
-    metrics = metrics_of(plan.spec.train.metrics, probabilities)
+    loss = make_loss(plan.spec, plan.training.loss).to(chosen)
+    probabilities = LOSSES[plan.training.loss.type].probabilities
+    metrics = metrics_of(plan.training.metrics, probabilities)
     used = _part(dataset, part, target)
     return used, measure(plan, model.to(chosen), dataset, used, chosen, loss, metrics)
 

@@ -12,7 +12,7 @@ from netspec.planning.pipeline import plan_pipeline
 from netspec.planning.plans import Freezing, Initialization, Node, Plan
 from netspec.planning.selection import plan_freezing, plan_initialization
 from netspec.planning.tensor_files import check_tensor_files
-from netspec.planning.training import check_training
+from netspec.planning.training import plan_training
 from netspec.spec.findings import Findings
 from netspec.spec.model import Spec
 
@@ -50,9 +50,9 @@ def check(spec: Spec, findings: Findings) -> Plan | None:
         initialization=plan_initialization(spec, network.root, findings),
         freezing=plan_freezing(network.root, findings),
         pipeline=pipeline,
+        training=plan_training(spec, network.root, pipeline, findings),
     )
     check_overwriting(network.root, findings)
-    check_training(made, findings)
     if spec.exports:
         check_export(made, findings)
     return made

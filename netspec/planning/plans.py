@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
@@ -137,6 +137,42 @@ class Pipeline:
         return [str(self.raw), *([step.type, dict(step.args)] for step in steps)]
 
 
+class Scheduling(NamedTuple):
+    """A scheduler, and what one step of it counts."""
+
+    scheduler: Named
+    interval: Literal["epoch", "step"]
+
+
+class Monitoring(NamedTuple):
+    """What says which epoch is the best: `loss` or a metric, of the validation part.
+
+    `rising`: more is better. `written`: the spec names it.
+    """
+
+    name: str
+    rising: bool
+    written: bool
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the network learns: either `epochs` or `steps` is given, and every component has all its
+    parameters but those that only the run's length decides."""
+
+    epochs: int | None
+    steps: int | None
+    batch_size: int
+    seed: int
+    shuffle: bool
+    clip_grad_norm: float | None
+    loss: Named
+    optimizer: Named
+    schedule: Scheduling | None
+    metrics: tuple[Named, ...]
+    monitor: Monitoring
+
+
 @dataclass(frozen=True)
 class Plan:
     """`least`: the smallest value of each named dimension from which all shapes hold.
@@ -148,6 +184,7 @@ class Plan:
     initialization: tuple[Initialization, ...]
     freezing: tuple[Freezing, ...]
     pipeline: Pipeline | None
+    training: Training | None = None
     warnings: tuple[Diagnostic, ...] = ()
 
     @property

@@ -1,79 +1,181 @@
-"""Whether output, target, loss, metrics and export fit one another."""
+"""How the network learns, and whether output, target, loss and metrics fit one another."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.metrics import METRICS
-from netspec.catalogue.optimizers import OPTIMIZERS, SPARSE
+from netspec.catalogue.optimizers import OPTIMIZERS, Optimizer
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import Classes, Target, Unknown, Values
-from netspec.diagnostics import Code
-from netspec.planning.plans import Node, Plan
+from netspec.diagnostics import Code, suggestion
+from netspec.planning.exporting import FITS
+from netspec.planning.pipeline import complete
+from netspec.planning.plans import Monitoring, Node, Pipeline, Scheduling, Training
 from netspec.planning.refusing import refuse
 from netspec.shapes import Tensor, show
+from netspec.spec.document import Route
 from netspec.spec.findings import Findings
-from netspec.spec.model import Named, Train
+from netspec.spec.model import Named, Spec, Train
+
+MONITOR: Route = ("train", "checkpoint", "monitor")
 
 
-def check_training(plan: Plan, findings: Findings) -> None:
-    train = plan.spec.train
+def plan_training(
+    spec: Spec, root: Node, pipeline: Pipeline | None, findings: Findings
+) -> Training | None:
+    """How the network learns, every default filled in; None where the spec has no `train`."""
+    train = spec.train
     if train is None:
-        return
+        return None
+    loss = complete(LOSSES[train.loss.type], train.loss)
+    optimizer = complete(OPTIMIZERS[train.optimizer.type], train.optimizer)
+    metrics = tuple(complete(METRICS[each.type], each) for each in train.metrics)
+    target = pipeline.target if pipeline else Unknown()
     try:
-        _check_optimizer(train.optimizer, plan)
+        _check_optimizer(optimizer, root)
     except Refusal as refusal:
         refuse(refusal, train.optimizer, findings, Code.TRAIN)
-    if train.scheduler:
-        _check_scheduler(train.scheduler, train, findings)
-    target = plan.pipeline.target if plan.pipeline else Unknown()
     try:
-        check_target(train.loss, plan.output, target)
-        _check_values(LOSSES[train.loss.type], plan.root)
+        check_target(loss, root.output, target)
+        _check_values(LOSSES[loss.type], root)
     except Refusal as refusal:
         refuse(refusal, train.loss, findings, Code.TRAIN)
+    try:
+        _doubt_values(LOSSES[loss.type], root)
+    except Refusal as refusal:
+        refuse(refusal, train.loss, findings, Code.TRAIN, warning=True)
     listed: set[str] = set()
     for metric in train.metrics:
         try:
             if metric.type in listed:
                 raise Refusal("it is listed twice, and has one column", "leave one out")
             listed.add(metric.type)
-            _check_metric(metric, LOSSES[train.loss.type], target)
+            _check_metric(metric, LOSSES[loss.type], target)
         except Refusal as refusal:
             refuse(refusal, metric, findings, Code.TRAIN)
+    if pipeline:
+        _check_parts(train, pipeline, findings)
+    monitor = _monitor(train, pipeline, findings)
+    return Training(
+        epochs=train.epochs,
+        steps=train.steps,
+        batch_size=train.batch_size,
+        seed=train.seed,
+        shuffle=train.shuffle,
+        clip_grad_norm=train.clip_grad_norm,
+        loss=loss,
+        optimizer=optimizer,
+        schedule=_schedule(train, monitor, findings),
+        metrics=metrics,
+        monitor=monitor,
+    )
 
 
-def interval(scheduler: Named, train: Train) -> str:
-    """What a step of the scheduler counts: `epoch` or `step`."""
-    default = "step" if train.steps is not None else SCHEDULERS[scheduler.type].interval
-    return scheduler.siblings.get("interval") or default
+def unvalidated(name: str) -> Refusal:
+    """Of a monitor that is written where there is no validation part."""
+    return Refusal(
+        f"checkpoint.monitor is the validation part's {name}, but there is no validation part",
+        "add data: {split: {validation: 0.1}}, or remove the monitor",
+    )
 
 
-def _check_optimizer(named: Named, plan: Plan) -> None:
-    entry = OPTIMIZERS[named.type]
-    args = entry.complete(named.args)
-    entry.check(args)
-    if not plan.parameters and not plan.root.opaque:
-        raise Refusal("there is nothing to learn: the network has no parameters")
-    sparse = next((node.type for node in plan.root.walk() if node.args.get("sparse")), None)
-    if sparse and (named.type not in SPARSE or args["weight_decay"] or args["fused"]):
-        raise Refusal(
-            f"it can't step with the sparse gradients of {sparse}",
-            f"use {' or '.join(SPARSE)} without weight_decay and fused, or `sparse: false` there",
+def unmeasured(metrics: Collection[Named], parts: Collection[str]) -> Refusal | None:
+    """Of metrics that no part is there to be measured on."""
+    if not metrics or not {"validation", "test"}.isdisjoint(parts):
+        return None
+    return Refusal(
+        "no part is held out, so that no metric is measured",
+        "add data: {split: {validation: 0.1}}, or remove the metrics",
+    )
+
+
+def _check_parts(train: Train, pipeline: Pipeline, findings: Findings) -> None:
+    """What the parts and their sizes, as far as they are known, leave nothing to do for."""
+    if pipeline.parts is not None and (refusal := unmeasured(train.metrics, pipeline.parts)):
+        findings.warn(Code.TRAIN, refusal.message, ("train", "metrics"), refusal.remedy, key=True)
+    if (pipeline.sizes or {}).get("train") == 1 and train.batch_size > 1:
+        findings.add(
+            Code.TRAIN,
+            "a single training sample makes no batch of two or more",
+            pipeline.source.path,
+            "use more samples",
+            key=True,
         )
 
 
-def _check_scheduler(named: Named, train: Train, findings: Findings) -> None:
-    entry, optimizer = SCHEDULERS[named.type], OPTIMIZERS[train.optimizer.type]
+def _monitor(train: Train, pipeline: Pipeline | None, findings: Findings) -> Monitoring:
+    """What `checkpoint.monitor` names; the loss where it is left out or names nothing."""
+    measured = ["loss", *(metric.type for metric in train.metrics)]
+    name = (train.monitor or "loss").removeprefix("validation_")
+    if name not in measured:
+        each = [f"validation_{name}" for name in measured]
+        near = None if name in METRICS else suggestion(str(train.monitor), each)
+        findings.add(
+            Code.TRAIN,
+            f"checkpoint.monitor is '{train.monitor}', but each epoch measures {', '.join(each)}",
+            MONITOR,
+            near or ("add it to train.metrics" if name in METRICS else f"use {' or '.join(each)}"),
+        )
+        name = "loss"
+    elif train.monitor and pipeline and "validation" not in (pipeline.parts or ("validation",)):
+        refusal = unvalidated(name)
+        findings.add(Code.TRAIN, refusal.message, MONITOR, refusal.remedy)
+    rising = name in METRICS and METRICS[name].rising
+    return Monitoring(name, rising, written=train.monitor is not None)
+
+
+def _check_optimizer(named: Named, root: Node) -> None:
+    entry, args = OPTIMIZERS[named.type], dict(named.args)
+    entry.check(args)
+    if not root.parameters and not root.opaque:
+        raise Refusal("there is nothing to learn: the network has no parameters")
+    sparse = next((node.type for node in root.walk() if node.args.get("sparse")), None)
+    if sparse and (not entry.sparse or args["weight_decay"] or args["fused"]):
+        able = " or ".join(each.name for each in OPTIMIZERS.values() if each.sparse)
+        raise Refusal(
+            f"it can't step with the sparse gradients of {sparse}",
+            f"use {able} without weight_decay and fused, or `sparse: false` there",
+        )
+
+
+def _schedule(train: Train, monitor: Monitoring, findings: Findings) -> Scheduling | None:
+    named = train.scheduler
+    if named is None:
+        return None
+    entry = SCHEDULERS[named.type]
+    default = "step" if train.steps is not None else entry.interval
+    interval = named.siblings.get("interval") or default
+    try:
+        if entry.direction and interval == "step":
+            raise Refusal("it follows an epoch's measure", "write `interval: epoch` beside it")
+        directed = entry.directed(monitor.rising)
+        for param, wanted in directed.items():
+            if named.args.get(param, wanted) != wanted:
+                better = "rises" if monitor.rising else "falls"
+                raise Refusal(
+                    f"{param} is {named.args[param]}, but it follows validation_{monitor.name}, "
+                    f"which gets better as it {better}",
+                    f"leave {param} out, or name another checkpoint.monitor",
+                    param,
+                )
+    except Refusal as refusal:
+        refuse(refusal, named, findings, Code.TRAIN)
+    made = _scheduler(named, OPTIMIZERS[train.optimizer.type], findings)
+    return Scheduling(replace(made, args={**made.args, **directed}), interval)
+
+
+def _scheduler(named: Named, optimizer: Optimizer, findings: Findings) -> Named:
+    """With every default filled in, its nested schedulers' too."""
+    entry = SCHEDULERS[named.type]
     args = entry.complete(named.args)
     try:
         entry.check(args)
-        alone = named is train.scheduler  # among others it is refused already
-        if alone and named.type == "ReduceLROnPlateau" and interval(named, train) == "step":
-            raise Refusal("it follows an epoch's loss", "write `interval: epoch` beside it")
-        momentum = optimizer.param("momentum") or optimizer.param("betas")
-        if args.get("cycle_momentum") and not momentum:
+        if args.get("cycle_momentum") and not optimizer.has_momentum:
             raise Refusal(
                 f"{optimizer.name} has no momentum to cycle",
                 "write `cycle_momentum: false`",
@@ -81,8 +183,10 @@ def _check_scheduler(named: Named, train: Train, findings: Findings) -> None:
             )
     except Refusal as refusal:
         refuse(refusal, named, findings, Code.TRAIN)
-    for each in args.get("schedulers", ()):
-        _check_scheduler(each, train, findings)
+    if entry.nested:
+        children = args[entry.nested]
+        args[entry.nested] = tuple(_scheduler(each, optimizer, findings) for each in children)
+    return replace(named, args=args)
 
 
 def check_target(named: Named, output: Tensor, target: Target) -> None:
@@ -130,12 +234,48 @@ def check_target(named: Named, output: Tensor, target: Target) -> None:
 
 
 def _check_values(loss: Loss, root: Node) -> None:
+    """Refuse outputs that the loss cannot be meant for."""
     last = root.last
-    if loss.probabilities and (last is None or LAYERS[last.type].values != "unit"):
+    values = LAYERS[last.type].values if last else "any"
+    if loss.probabilities and values != "unit":
         raise Refusal(
             f"it takes outputs between 0 and 1, and {last.type if last else 'the input'} gives "
             "any number",
             "use BCEWithLogitsLoss, or end with Sigmoid",
+        )
+    if loss.unbounded and values == "any" and not _hidden(root):
+        raise Refusal(
+            f"it takes log-probabilities, and {last.type if last else 'the input'} gives any "
+            "number: the loss has no least value",
+            "use CrossEntropyLoss, or end with `LogSoftmax: {dim: 1}`",
+        )
+
+
+def _hidden(root: Node) -> bool:
+    """Whether the output may hold logarithms that its last layer does not make: what an average
+    leaves of them, or what torch alone knows."""
+    return root.opaque or any(LAYERS[node.type].values == "log" for node in root.walk())
+
+
+def _doubt_values(loss: Loss, root: Node) -> None:
+    """Refuse, as a warning, outputs that the loss is probably not meant for."""
+    last = root.last
+    values = LAYERS[last.type].values if last else "any"
+    if last and loss.takes == "scores" and values == "unit":
+        fits = FITS[loss.task]
+        remedy = f"leave {last.type} out"
+        if fits != "none":
+            remedy += f"; `export: {{onnx: {{output: {fits}}}}}` adds it to the file"
+        raise Refusal(
+            f"it takes scores of any size, and {last.type} has made them numbers from 0 to 1, "
+            "of which it learns little",
+            remedy,
+        )
+    surely = values == "any" and loss.unbounded and not _hidden(root)  # refused already
+    if loss.takes == "log-probabilities" and values != "log" and not surely:
+        raise Refusal(
+            f"it takes log-probabilities, and {last.type if last else 'the input'} may give others",
+            "end with `LogSoftmax: {dim: 1}`",
         )
 
 
@@ -160,14 +300,14 @@ def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:
 
 
 def _check_metric(named: Named, loss: Loss, target: Target) -> None:
-    wants = METRICS[named.type].wants
-    binary = loss.name.startswith("BCE") or (isinstance(target, Values) and target.binary)
-    kinds = (
-        {"classes"} if loss.wants == "classes" else {"values", "binary"} if binary else {"values"}
-    )
-    if not kinds & set(wants.split(" or ")):
+    task = loss.task
+    if task == "values" and isinstance(target, Values) and target.binary:
+        task = "binary"
+    tasks = METRICS[named.type].tasks
+    if task not in tasks:
+        fitting = " or ".join(each.name for each in METRICS.values() if task in each.tasks)
         raise Refusal(
-            f"{named.type} needs targets that are {wants}, but {loss.name} has "
-            f"{' or '.join(sorted(kinds))}",
-            "use mae or mse" if "values" in kinds else "use accuracy",
+            f"{named.type} needs targets that are {' or '.join(sorted(tasks))}, but {loss.name} "
+            f"has {task}",
+            f"use {fitting}",
         )

@@ -43,7 +43,7 @@ def train(
     Raises SpecError (the spec, the data, or a loss that is no number), SetupError (memory, disk),
     Interrupted (Ctrl-C or SIGTERM; what was reached is saved first).
     """
-    if plan.spec.train is None:
+    if plan.training is None:
         raise SpecError.of(
             Code.TRAIN,
             "the spec has no `train`",
@@ -64,7 +64,7 @@ def train(
             raise
         raise SetupError.of(
             Code.ENVIRONMENT,
-            f"{device} has not enough memory for batches of {plan.spec.train.batch_size}",
+            f"{device} has not enough memory for batches of {plan.training.batch_size}",
             file=plan.spec.document.source.name,
             remedy="lower train.batch_size",
         ) from None
@@ -87,8 +87,8 @@ class Trainer:
         *,
         initialize: bool = True,
     ) -> None:
-        assert plan.spec.train is not None
-        self.plan, self.spec, self.settings = plan, plan.spec, plan.spec.train
+        assert plan.training is not None
+        self.plan, self.spec, self.settings = plan, plan.spec, plan.training
         self.dataset, self.device, self.listener = dataset, device, listener
         self.model = build(plan, initialize=initialize).to(device)
         self.loss = make_loss(self.spec, self.settings.loss).to(device)
@@ -107,9 +107,9 @@ class Trainer:
         self.length = self._length()
         self.optimizer = make_optimizer(self.spec, self.settings.optimizer, self._learners())
         self.schedule = make_schedule(
-            self.spec, self.settings.scheduler, self.optimizer, self.length
+            self.spec, self.settings.schedule, self.optimizer, self.length
         )
-        self.monitor = Monitor(self.spec, dataset)
+        self.monitor = Monitor(plan, dataset)
         self.epoch = self.batch = self.step = 0
         self.seconds = 0.0
         self.running = torch.zeros((), dtype=torch.float64, device=device)
@@ -191,7 +191,7 @@ class Trainer:
         for name, value in row.items():
             if name not in ("epoch", "step"):
                 board.add_scalar(f"epoch/{name}", value, self.epoch)
-        self.schedule.step("epoch", row.get("validation_loss", row["train_loss"]))
+        self.schedule.step("epoch", self.monitor.value(row))
         self.rows.append(row)
         self.run.write_metrics(self.rows)
         if self.monitor.improved(row):
@@ -318,8 +318,8 @@ def measure(
     metrics: dict[str, Metric],
 ) -> Measures:
     """Loss and metrics of a model on one part, in evaluation mode."""
-    assert plan.spec.train is not None
-    size = plan.spec.train.batch_size
+    assert plan.training is not None
+    size = plan.training.batch_size
     batches = Batches(plan, dataset.parts[part], device, batch_size=size)
     model.eval()
     return evaluate(model, batches.epoch(0), loss, metrics)

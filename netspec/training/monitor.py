@@ -5,52 +5,42 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netspec.catalogue.metrics import METRICS
 from netspec.data.dataset import Dataset
-from netspec.diagnostics import Code, Diagnostic, SpecError
-from netspec.spec.model import Spec
+from netspec.diagnostics import Code
+from netspec.planning import Plan
+from netspec.planning.training import MONITOR, unvalidated
 
 
 class Monitor:
-    """Follows `checkpoint.monitor`, by default the validation loss; without a validation part the
-    last epoch is the best. The test part is never asked."""
+    """Follows the plan's monitor on the validation part; without one, the training loss, and the
+    last epoch is the best. The test part is never asked.
 
-    def __init__(self, spec: Spec, dataset: Dataset) -> None:
-        assert spec.train is not None
-        measured = ["loss", *(metric.type for metric in spec.train.metrics)]
-        validated = "validation" in dataset.parts
-        name = (spec.train.monitor or "loss").removeprefix("validation_")
-        if spec.train.monitor and (name not in measured or not validated):
-            raise _unknown(spec, measured if validated else [])
-        self.key = f"validation_{name}" if validated else None
-        self.rising = name in METRICS and METRICS[name].rising
+    Raises SpecError where the spec names a monitor and the data have no validation part.
+    """
+
+    def __init__(self, plan: Plan, dataset: Dataset) -> None:
+        assert plan.training is not None
+        monitor = plan.training.monitor
+        self.chooses = "validation" in dataset.parts
+        if monitor.written and not self.chooses:
+            refusal = unvalidated(monitor.name)
+            raise plan.spec.document.error(Code.TRAIN, refusal.message, MONITOR, refusal.remedy)
+        self.key = f"validation_{monitor.name}" if self.chooses else "train_loss"
+        self.rising = monitor.rising and self.chooses
         self.best: float | None = None
+
+    def value(self, row: dict[str, Any]) -> float:
+        """What it follows, of an epoch's measures."""
+        return float(row[self.key])
 
     def improved(self, row: dict[str, Any]) -> bool:
         """Whether this epoch is the best so far."""
-        if self.key is None:
+        if not self.chooses:
             return True
-        value = float(row[self.key])
+        value = self.value(row)
         if self.best is not None and not math.isnan(self.best):
             better = value > self.best if self.rising else value < self.best
             if not better:
                 return False
         self.best = value
         return True
-
-
-def _unknown(spec: Spec, measured: list[str]) -> SpecError:
-    assert spec.train is not None
-    each = ", ".join(f"validation_{name}" for name in measured) or "no validation part"
-    return SpecError(
-        [
-            Diagnostic(
-                Code.TRAIN,
-                f"checkpoint.monitor is '{spec.train.monitor}', but each epoch measures {each}",
-                spec.document.place(("train", "checkpoint", "monitor")),
-                "add it to train.metrics"
-                if measured
-                else "add data: {split: {validation: 0.1}}, or remove the monitor",
-            )
-        ]
-    )

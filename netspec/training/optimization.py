@@ -1,4 +1,4 @@
-"""Loss, optimizer and scheduler of a spec, as torch's objects."""
+"""Loss, optimizer and scheduler of a plan's training, as torch's objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.compiler import attribute
 from netspec.diagnostics import Code, Diagnostic, SpecError
-from netspec.planning.training import interval
+from netspec.planning.plans import Scheduling
 from netspec.spec.model import Named, Spec
 
 
@@ -28,7 +28,7 @@ def make_loss(spec: Spec, named: Named) -> nn.Module:
         name: torch.tensor(value, dtype=torch.float32)
         if name in entry.tensors and value is not None
         else value
-        for name, value in entry.complete(named.args).items()
+        for name, value in named.args.items()
     }
     loss: nn.Module = _construct(spec, named, entry, **args)
     return loss
@@ -41,7 +41,7 @@ def make_optimizer(spec: Spec, named: Named, parameters: Iterable[nn.Parameter])
             spec, named, "there is nothing to learn: no parameter is unfrozen when training begins"
         )
     entry = OPTIMIZERS[named.type]
-    made: Optimizer = _construct(spec, named, entry, parameters, **_args(entry, named))
+    made: Optimizer = _construct(spec, named, entry, parameters, **_args(named))
     return made
 
 
@@ -55,28 +55,31 @@ class Length:
 
 
 class Schedule:
-    """A scheduler, None where the spec names none, and what one step of it counts."""
+    """A scheduler and what the plan says of it; neither where the spec names none."""
 
     def __init__(
-        self, spec: Spec, scheduler: LRScheduler | None = None, interval: str = "epoch"
+        self,
+        spec: Spec,
+        planned: Scheduling | None = None,
+        scheduler: LRScheduler | None = None,
     ) -> None:
-        self.spec, self.scheduler, self.interval = spec, scheduler, interval
+        self.spec, self.planned, self.scheduler = spec, planned, scheduler
 
     def step(self, interval: str, monitored: float | None = None) -> None:
-        """To be called after each optimizer step and after each epoch.
+        """To be called after each optimizer step and, with the monitored value, each epoch.
 
         Raises SpecError where torch's formula divides by zero, as for a phase of no length.
         """
-        if self.scheduler is None or interval != self.interval:
+        if self.scheduler is None or self.planned is None or interval != self.planned.interval:
             return
         try:
             if isinstance(self.scheduler, ReduceLROnPlateau):
-                self.scheduler.step(float("inf") if monitored is None else monitored)
+                assert monitored is not None
+                self.scheduler.step(monitored)
             else:
                 self.scheduler.step()
         except ArithmeticError as error:
-            assert self.spec.train is not None and self.spec.train.scheduler is not None
-            raise _uncomputed(self.spec, self.spec.train.scheduler, error) from None
+            raise _uncomputed(self.spec, self.planned.scheduler, error) from None
 
     def state_dict(self) -> dict[str, Any]:
         return self.scheduler.state_dict() if self.scheduler else {}
@@ -87,63 +90,43 @@ class Schedule:
 
 
 def make_schedule(
-    spec: Spec, named: Named | None, optimizer: Optimizer, length: Length
+    spec: Spec, planned: Scheduling | None, optimizer: Optimizer, length: Length
 ) -> Schedule:
-    if named is None:
+    if planned is None:
         return Schedule(spec)
-    assert spec.train is not None
-    counted = interval(named, spec.train)
-    total = length.steps if counted == "step" else length.epochs
-    return Schedule(spec, _scheduler(spec, named, optimizer, length, total), counted)
+    total = length.steps if planned.interval == "step" else length.epochs
+    return Schedule(spec, planned, _scheduler(spec, planned.scheduler, optimizer, length, total))
 
 
 def _scheduler(
     spec: Spec, named: Named, optimizer: Optimizer, length: Length, total: int
 ) -> LRScheduler:
+    """`total`: how many of its steps it has; nested ones have as many as their stretch."""
     entry = SCHEDULERS[named.type]
-    args = _args(entry, named)
+    args = _args(named)
     if entry.length and args.get(entry.length) is None:
-        if named.type == "OneCycleLR" and args["epochs"] is not None:
-            per_epoch = args["steps_per_epoch"] or length.steps_per_epoch
-            args["total_steps"] = args["epochs"] * per_epoch
-        else:
-            args[entry.length] = total
-    if named.type == "OneCycleLR" and args["total_steps"] < total:
-        message = f"its cycle ends after {args['total_steps']} steps of the run's {total}"
+        args[entry.length] = entry.counted(args, length.steps_per_epoch) or total
+    if entry.length and entry.ends and args[entry.length] < total:
+        message = f"its cycle ends after {args[entry.length]} steps of the run's {total}"
         raise _error(spec, named, message)
-    if entry.param("schedulers"):
-        return _nested(spec, named, optimizer, length, total)
-    made: LRScheduler = _construct(spec, named, entry, optimizer, **args)
+    if entry.nested:
+        children = args[entry.nested]
+        totals = [total] * len(children)
+        if entry.edges:
+            edges = [0, *args[entry.edges], total]
+            totals = [max(1, end - start) for start, end in pairwise(edges)]
+        args[entry.nested] = [
+            _scheduler(spec, child, optimizer, length, each)
+            for child, each in zip(children, totals, strict=True)
+        ]
+    made: LRScheduler = _construct(spec, named, entry, optimizer=optimizer, **args)
     return made
 
 
-def _nested(
-    spec: Spec, named: Named, optimizer: Optimizer, length: Length, total: int
-) -> LRScheduler:
-    """Schedulers in a row (each as long as its stretch between milestones) or all at once."""
-    entry = SCHEDULERS[named.type]
-    children: tuple[Named, ...] = named.args["schedulers"]
-    milestones: list[int] = named.args.get("milestones", [])
-    if entry.param("milestones"):
-        edges = [0, *milestones, total]
-        totals = [max(1, end - start) for start, end in pairwise(edges)]
-    else:
-        totals = [total] * len(children)
-    made = [
-        _scheduler(spec, child, optimizer, length, each)
-        for child, each in zip(children, totals, strict=True)
-    ]
-    if entry.param("milestones"):
-        scheduler: LRScheduler = _construct(spec, named, entry, optimizer, made, milestones)
-    else:
-        scheduler = _construct(spec, named, entry, made)
-    return scheduler
-
-
-def _args(entry: Component, named: Named) -> dict[str, Any]:
+def _args(named: Named) -> dict[str, Any]:
     return {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in entry.complete(named.args).items()
+        for name, value in named.args.items()
     }
 
 

@@ -31,9 +31,7 @@ STILL = {
     "data/preprocessing.py",
     "data/sources.py",
     "export/evaluation.py",
-    "planning/training.py",
     "training/metrics.py",
-    "training/optimization.py",
 }
 
 

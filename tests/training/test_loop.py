@@ -292,7 +292,7 @@ def test_the_test_part_never_chooses(tmp_path: Path) -> None:
     ("monitor", "split", "words"),
     [
         ("validation_accuracy", VALIDATED, "each epoch measures validation_loss"),
-        ("validation_loss", "{}", "no validation part"),
+        ("validation_loss", "{}", "there is no validation part"),
         ("test_loss", VALIDATED, "each epoch measures validation_loss"),
     ],
 )

@@ -13,6 +13,9 @@ from torch.optim import lr_scheduler as torchs
 
 from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.diagnostics import SpecError
+from netspec.planning import check
+from netspec.planning.plans import Training
+from netspec.spec.findings import Findings
 from netspec.spec.loading import loads
 from netspec.spec.model import Spec
 from netspec.training.optimization import Length, make_loss, make_optimizer, make_schedule
@@ -32,18 +35,23 @@ def spec(scheduler: str = "null", optimizer: str = "{SGD: {lr: 0.1}}", **train: 
     return loads(f"netspec: 1\ninput: [3]\nmodel: [Linear: {{out_features: 2}}]\ntrain:\n{lines}\n")
 
 
+def training(made: Spec) -> Training:
+    """As planned, whatever was found against it."""
+    plan = check(made, Findings(made.document))
+    assert plan is not None and plan.training is not None
+    return plan.training
+
+
 def optimizer_of(made: Spec) -> Optimizer:
-    assert made.train is not None
     torch.manual_seed(0)
-    return make_optimizer(made, made.train.optimizer, nn.Linear(3, 2).parameters())
+    return make_optimizer(made, training(made).optimizer, nn.Linear(3, 2).parameters())
 
 
 def rates(made: Spec) -> list[float]:
     """The learning rate of each of the run's twelve steps."""
-    assert made.train is not None
     optimizer = optimizer_of(made)
     length = Length(4, 12, 3)
-    schedule = make_schedule(made, made.train.scheduler, optimizer, length)
+    schedule = make_schedule(made, training(made).schedule, optimizer, length)
     found = []
     for _ in range(length.epochs):
         for _ in range(length.steps_per_epoch):
@@ -199,8 +207,7 @@ def test_what_torch_refuses_is_a_finding_at_the_optimizer() -> None:
 
 def test_loss_weights_are_tensors() -> None:
     made = spec(loss="{CrossEntropyLoss: {weight: [1, 3], label_smoothing: 0.1}}")
-    assert made.train is not None
-    loss = make_loss(made, made.train.loss)
+    loss = make_loss(made, training(made).loss)
     wanted = nn.CrossEntropyLoss(torch.tensor([1.0, 3.0]), label_smoothing=0.1)
     output, target = torch.tensor([[0.2, 0.5], [1.0, -1.0]]), torch.tensor([0, 1])
     assert torch.equal(loss(output, target), wanted(output, target))

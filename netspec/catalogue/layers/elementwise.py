@@ -86,7 +86,7 @@ ACTIVATIONS = [
     Layer(name="Hardsigmoid", params=(INPLACE,), values="unit"),
     Layer(name="Softplus", params=(Param("beta", NUMBER, 1.0), Param("threshold", NUMBER, 20.0))),
     Layer(name="Sigmoid", values="unit", activation=lambda _: "sigmoid"),
-    Layer(name="LogSigmoid"),
+    Layer(name="LogSigmoid", values="log"),
     Layer(name="Tanh"),
     Layer(name="Softsign"),
     Layer(name="Tanhshrink"),
@@ -97,7 +97,7 @@ ACTIVATIONS = [
         values="unit",
         activation=_over_classes,
     ),
-    Layer(name="LogSoftmax", params=(SOFTMAX_DIM,), output=_softmax),
+    Layer(name="LogSoftmax", params=(SOFTMAX_DIM,), output=_softmax, values="log"),
 ]
 
 

@@ -119,7 +119,8 @@ class Layer(Component):
     output_is: whether a later layer may write over the output in place: `spare`: the backward pass
         does not need it; `as input`: it may be the input itself; `kept`: it is needed; `kept in
         place`: it is where the layer itself works in place.
-    values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), or `as input`.
+    values: what its output holds: `any` numbers, those from 0 to 1 (`unit`), their
+        logarithms (`log`), or `as input`.
     activation: whether that is a softmax over the sample's first dimension, or a sigmoid.
     opaque: its output and weights are torch's secret; the entry's `expect` stands for the output.
     nested: parameters that are layers themselves, applied to the same input → which may stand.
@@ -143,7 +144,7 @@ class Layer(Component):
     withheld: Mapping[str, str] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Layer]] = field(default_factory=dict)
     output_is: Literal["spare", "as input", "kept", "kept in place"] = "kept"
-    values: Literal["any", "unit", "as input"] = "any"
+    values: Literal["any", "unit", "log", "as input"] = "any"
     activation: Callable[[Call], Activation] = _no_activation
     opaque: bool = False
     vocabulary: str | None = None

@@ -52,9 +52,13 @@ class Loss(Component):
     `same`: floats of the output's shape, with values within `bounds`. `tensors`: parameters that
     torch takes as a tensor.
     `vector`: the output has one dimension alone. `probabilities`: it lies between 0 and 1.
-    `binary`: each output says yes or no of its own; its sigmoid is the probability."""
+    `binary`: each output says yes or no of its own; its sigmoid is the probability.
+    `mean_over`: what its mean divides by: the number of `elements` of the output, of its `rows`
+    along the last dimension, of `samples`; or the sum of the class weights of all `targets` that
+    are not ignored."""
 
     wants: Literal["classes", "same"]
+    mean_over: Literal["elements", "rows", "samples", "targets"] = "elements"
     bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
     tensors: tuple[str, ...] = ()
     vector: bool = False
@@ -79,6 +83,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="CrossEntropyLoss",
             wants="classes",
+            mean_over="targets",
             tensors=("weight",),
             params=(
                 Param("weight", WEIGHTS, None, "one for each class"),
@@ -90,6 +95,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="NLLLoss",
             wants="classes",
+            mean_over="targets",
             tensors=("weight",),
             params=(
                 Param("weight", WEIGHTS, None, "one for each class"),
@@ -128,6 +134,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiMarginLoss",
             wants="classes",
+            mean_over="samples",
             vector=True,
             tensors=("weight",),
             params=(
@@ -140,6 +147,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiLabelSoftMarginLoss",
             wants="same",
+            mean_over="rows",
             binary=True,
             tensors=("weight",),
             bounds=lambda args: UNIT,
@@ -149,6 +157,7 @@ LOSSES: dict[str, Loss] = {
             name="KLDivLoss",
             doc="the output is a log-probability, the target a probability",
             wants="same",
+            mean_over="samples",
             bounds=lambda args: Bounds(high=0) if args["log_target"] else UNIT,
             params=(
                 Param("reduction", Choice("batchmean", "sum"), "batchmean"),

@@ -23,7 +23,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             name="accuracy",
             target="netspec.training.metrics:accuracy",
-            doc="share of samples whose largest output is the target's; with 0/1 targets, share "
+            doc="share of targets that are the largest output; with 0/1 targets, share "
             "of outputs on the right side of the threshold",
             wants="classes or binary",
             rising=True,
@@ -31,7 +31,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             name="top_k",
             target="netspec.training.metrics:top_k",
-            doc="share of samples whose target is among the k largest outputs",
+            doc="share of targets that are among the k largest outputs",
             params=(Param("k", POSITIVE, 5),),
             wants="classes",
             rising=True,

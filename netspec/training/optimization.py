@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -20,18 +19,12 @@ from netspec.compiler import attribute
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.planning.training import interval
 from netspec.spec.model import Named, Spec
+from netspec.training.criterion import Criterion
 
 
-def make_loss(spec: Spec, named: Named) -> nn.Module:
+def make_loss(named: Named) -> Criterion:
     entry = LOSSES[named.type]
-    args = {
-        name: torch.tensor(value, dtype=torch.float32)
-        if name in entry.tensors and value is not None
-        else value
-        for name, value in entry.complete(named.args).items()
-    }
-    loss: nn.Module = _construct(spec, named, entry, **args)
-    return loss
+    return Criterion(entry, entry.complete(named.args))
 
 
 def make_optimizer(spec: Spec, named: Named, parameters: Iterable[nn.Parameter]) -> Optimizer:

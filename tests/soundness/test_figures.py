@@ -134,13 +134,14 @@ def _case(name: str, random: Random) -> Case | None:
 
 
 def test_a_figure_is_that_of_the_part_as_one_batch(figures: int) -> None:
-    random, tried, split = Random("figures"), Counter[str](), 0
+    random, tried, split = Random("figures"), Counter[tuple[str, str]](), 0
     names = list(LOSSES)
     for index in range(figures):
         name = names[index % len(names)]
         while (case := _case(name, random)) is None:
             pass
-        tried[name] += 1
+        tried.update((name, argument) for argument in case.loss.args)
+        tried.update((name, metric.type) for metric in case.metrics)
         count = len(case.target)
         sizes = {1, count, *(random.randint(1, count) for _ in range(3))}
         split += len(sizes) - 1
@@ -154,7 +155,9 @@ def test_a_figure_is_that_of_the_part_as_one_batch(figures: int) -> None:
             for metric in case.metrics:
                 expected = pytest.approx(case.expected(metric), rel=TOLERANCE, abs=1e-12)
                 assert found[metric.type] == expected, (told, metric.type, size)
-    assert min(tried[name] for name in names) >= figures // len(names)
+    kinds = {(name, param.name) for name in names for param in LOSSES[name].params}
+    assert min(tried[kind] for kind in kinds) >= figures // (5 * len(names)), tried
+    assert {metric for _, metric in tried} >= METRICS.keys()
     assert split >= figures
 
 
@@ -202,3 +205,9 @@ def test_the_last_rows_of_an_epoch_weigh_like_the_others(tmp_path: Path) -> None
     whole, _ = _measured({"CrossEntropyLoss": {}}, 100, tmp_path)
     cut, _ = _measured({"CrossEntropyLoss": {}}, 98, tmp_path)
     assert cut == pytest.approx(whole, rel=TOLERANCE)
+
+
+def test_batches_of_ignored_targets_alone_do_not_end_a_training(tmp_path: Path) -> None:
+    loss = {"CrossEntropyLoss": {"ignore_index": 1}}
+    one = _measured(loss, 1, tmp_path)
+    assert one == pytest.approx(_measured(loss, 100, tmp_path), rel=TOLERANCE)

@@ -12,6 +12,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
     parser.addoption("--mutants", type=int, default=300, help="random changes of shipped specs")
+    parser.addoption(
+        "--figures", type=int, default=200, help="random losses in the soundness tests of figures"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +32,10 @@ def exports(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def mutants(request: pytest.FixtureRequest) -> int:
     found: int = request.config.getoption("--mutants")
+    return found
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--figures")
     return found

@@ -56,9 +56,13 @@ class Loss(Component):
     `vector`: the output has one dimension alone. `takes`: what the output holds: `any` numbers,
     `scores` (of which the loss takes softmax or sigmoid itself), `probabilities`, or
     `log-probabilities`. `unbounded`: of other numbers it has no least value.
-    `binary`: each output says yes or no of its own; its sigmoid is the probability."""
+    `binary`: each output says yes or no of its own; its sigmoid is the probability.
+    `mean_over`: what its mean divides by: the number of `elements` of the output, of its `rows`
+    along the last dimension, of `samples`; or the sum of the class weights of all `targets` that
+    are not ignored."""
 
     wants: Literal["classes", "same"]
+    mean_over: Literal["elements", "rows", "samples", "targets"] = "elements"
     bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
     tensors: tuple[str, ...] = ()
     vector: bool = False
@@ -89,6 +93,7 @@ LOSSES: dict[str, Loss] = {
             name="CrossEntropyLoss",
             wants="classes",
             takes="scores",
+            mean_over="targets",
             tensors=("weight",),
             params=(
                 Param("weight", WEIGHTS, None, "one for each class"),
@@ -102,6 +107,7 @@ LOSSES: dict[str, Loss] = {
             wants="classes",
             takes="log-probabilities",
             unbounded=True,
+            mean_over="targets",
             tensors=("weight",),
             params=(
                 Param("weight", WEIGHTS, None, "one for each class"),
@@ -141,6 +147,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="MultiMarginLoss",
             wants="classes",
+            mean_over="samples",
             vector=True,
             tensors=("weight",),
             params=(
@@ -154,6 +161,7 @@ LOSSES: dict[str, Loss] = {
             name="MultiLabelSoftMarginLoss",
             wants="same",
             takes="scores",
+            mean_over="rows",
             binary=True,
             tensors=("weight",),
             bounds=lambda args: UNIT,
@@ -164,6 +172,7 @@ LOSSES: dict[str, Loss] = {
             doc="the output is a log-probability, the target a probability",
             wants="same",
             takes="log-probabilities",
+            mean_over="samples",
             bounds=lambda args: Bounds(high=0) if args["log_target"] else UNIT,
             params=(
                 Param("reduction", Choice("batchmean", "sum"), "batchmean"),

@@ -12,10 +12,12 @@ from netspec.catalogue.types import POSITIVE
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Metric(Component):
     """`tasks`: what it can judge: `classes`: class indices; `binary`: 0 or 1 for each output;
-    `values`: floats. `rising`: whether more is better."""
+    `values`: floats. `rising`: whether more is better. `halved`: it takes a `threshold` between no
+    and yes: 0 for scores, 0.5 for probabilities."""
 
     tasks: frozenset[Task]
     rising: bool = False
+    halved: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -24,15 +26,16 @@ METRICS: dict[str, Metric] = {
         Metric(
             name="accuracy",
             target="netspec.training.metrics:accuracy",
-            doc="share of samples whose largest output is the target's; with 0/1 targets, share "
+            doc="share of targets that are the largest output; with 0/1 targets, share "
             "of outputs on the right side of the threshold",
             tasks=frozenset({"classes", "binary"}),
             rising=True,
+            halved=True,
         ),
         Metric(
             name="top_k",
             target="netspec.training.metrics:top_k",
-            doc="share of samples whose target is among the k largest outputs",
+            doc="share of targets that are among the k largest outputs",
             params=(Param("k", POSITIVE, 5),),
             tasks=frozenset({"classes"}),
             rising=True,

@@ -59,9 +59,9 @@ def _run(target: Path, part: PartName | None, device: str | None) -> tuple[PartN
     dataset = load(plan)
     model = compiler.build(plan, initialize=False)
     load_weights(model, run.weights(), str(target))
-    loss = make_loss(plan.spec, plan.training.loss).to(chosen)
+    loss = make_loss(plan.training.loss).to(chosen)
     probabilities = LOSSES[plan.training.loss.type].probabilities
-    metrics = metrics_of(plan.training.metrics, probabilities)
+    metrics = metrics_of(plan.training.metrics, probabilities=probabilities, ignored=loss.ignored)
     used = _part(dataset, part, target)
     return used, measure(plan, model.to(chosen), dataset, used, chosen, loss, metrics)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from netspec.catalogue.sources import Classes
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.preprocessing import Preprocessing
+from netspec.data.sources import loss_of
 from netspec.diagnostics import Code, InputError
 from netspec.planning import Plan
 from netspec.runtime import Session
@@ -19,6 +20,7 @@ from netspec.spec.loading import loads
 from netspec.spec.model import Named, Spec
 from netspec.spec.reading import parse
 from netspec.spec.writing import resolved, to_yaml
+from netspec.training.criterion import mean
 from netspec.training.metrics import Measures, metrics_of
 
 BATCH = 64
@@ -46,17 +48,21 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
             remedy="give a spec with train.metrics with --spec",
         )
     _check_split(plan, session, part)
-    metrics = metrics_of(named, probabilities=session.metadata.output.activation == "sigmoid")
+    metrics = metrics_of(
+        named,
+        probabilities=session.metadata.output.activation == "sigmoid",
+        ignored=loss_of(plan)[1].get("ignore_index"),
+    )
     prepare = _preparation(plan, session)
     chosen = dataset.parts[part]
-    totals = dict.fromkeys(metrics, 0.0)
+    tallies = {name: torch.zeros(2, dtype=torch.float64) for name in metrics}
     for start in range(0, len(chosen), BATCH):
         rows = range(start, min(start + BATCH, len(chosen)))
         samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in rows]
         outputs = torch.from_numpy(session.predict(samples))
         for name, metric in metrics.items():
-            totals[name] += float(metric(outputs, chosen.targets[rows.start : rows.stop]).sum())
-    return {name: total / len(chosen) for name, total in totals.items()}
+            tallies[name] += metric(outputs, chosen.targets[rows.start : rows.stop])
+    return {name: mean(tally) for name, tally in tallies.items()}
 
 
 class Cut(NamedTuple):

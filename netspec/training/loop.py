@@ -20,6 +20,7 @@ from netspec.diagnostics import Code, Diagnostic, InputError, SetupError, SpecEr
 from netspec.planning import Plan
 from netspec.spec.document import Route
 from netspec.spec.writing import digest
+from netspec.training.criterion import Criterion, mean
 from netspec.training.interruption import Interrupted, Interruption
 from netspec.training.listening import Listener
 from netspec.training.metrics import Measures, Metric, evaluate, metrics_of
@@ -75,7 +76,7 @@ class Trainer:
     """One training: the objects that take part in it, and where it stands.
 
     epoch, batch, step: how many are done, of the run, of the epoch, of the run.
-    running: the sum of this epoch's batch losses.
+    running: the tally of this epoch's batch losses.
     """
 
     def __init__(
@@ -91,9 +92,11 @@ class Trainer:
         self.plan, self.spec, self.settings = plan, plan.spec, plan.training
         self.dataset, self.device, self.listener = dataset, device, listener
         self.model = build(plan, initialize=initialize).to(device)
-        self.loss = make_loss(self.spec, self.settings.loss).to(device)
+        self.loss = make_loss(self.settings.loss).to(device)
         self.metrics = metrics_of(
-            self.settings.metrics, probabilities=LOSSES[self.settings.loss.type].probabilities
+            self.settings.metrics,
+            probabilities=LOSSES[self.settings.loss.type].probabilities,
+            ignored=self.loss.ignored,
         )
         self.batches = Batches(
             plan,
@@ -112,7 +115,7 @@ class Trainer:
         self.monitor = Monitor(plan, dataset)
         self.epoch = self.batch = self.step = 0
         self.seconds = 0.0
-        self.running = torch.zeros((), dtype=torch.float64, device=device)
+        self.running = torch.zeros(2, dtype=torch.float64, device=device)
         self.rows: list[dict[str, Any]] = []
         self.random: dict[str, torch.Tensor] | None = None
 
@@ -143,34 +146,37 @@ class Trainer:
         self._train_mode()
         total = min(len(self.batches), self.length.steps - self.step + self.batch)
         every = max(1, total // REPORTS_PER_EPOCH)
-        recent, since = torch.zeros_like(self.running), 0
+        recent = torch.zeros_like(self.running)
         for batch in self.batches.epoch(self.epoch, self.batch):
-            loss = self._loss(batch)
+            loss, tally = self._loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if self.settings.clip_grad_norm is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_grad_norm)
             self.optimizer.step()
             self.schedule.step("step")
-            self.step, self.batch, since = self.step + 1, self.batch + 1, since + 1
-            recent += loss.detach()
+            self.step, self.batch = self.step + 1, self.batch + 1
+            recent += tally
             last = self.batch == total or interruption.requested
             report = None
             if last or self.batch % every == 0:
-                report = float(recent) / since
-                self._check(report)
+                if recent[1]:  # a target counted
+                    report = mean(recent)
+                    self._check(report)
+                    board.add_scalar("loss/train", report, self.step)
                 self.running += recent
                 recent.zero_()
-                since = 0
-                board.add_scalar("loss/train", report, self.step)
             self.listener.batch(self.epoch, self.batch, total, report)
             if last:
                 break
         return self.batch == total
 
-    def _loss(self, batch: Batch) -> Any:  # torch.Tensor, whose `backward` has no types
+    def _loss(self, batch: Batch) -> tuple[Any, torch.Tensor]:  # Tensor.backward has no types
+        """The loss to learn from, and its tally."""
         try:
-            return self.loss(self.model(batch.inputs), batch.targets)
+            output = self.model(batch.inputs)
+            loss = self.loss(output, batch.targets)
+            return loss, self.loss.learned(loss, output, batch.targets)
         except ValueError as error:
             if len(batch) > 1:
                 raise
@@ -184,7 +190,7 @@ class Trainer:
             "step": self.step,
             "seconds": round(self.seconds, 3),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "train_loss": float(self.running) / self.batch,
+            "train_loss": self.loss.figure(self.running),
         }
         if part := self.dataset.held_out:
             row |= {f"{part}_{name}": value for name, value in self._measure(part).items()}
@@ -314,7 +320,7 @@ def measure(
     dataset: Dataset,
     part: PartName,
     device: torch.device,
-    loss: nn.Module,
+    loss: Criterion,
     metrics: dict[str, Metric],
 ) -> Measures:
     """Loss and metrics of a model on one part, in evaluation mode."""

@@ -1,54 +1,68 @@
-"""What the loop measures beside the loss: each function gives one value a sample."""
+"""What the loop measures: each metric tallies a batch, and tallies add up (see `Criterion`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.catalogue.metrics import METRICS
 from netspec.compiler import attribute
 from netspec.data.batches import Batch
 from netspec.spec.model import Named
+from netspec.training.criterion import Criterion, counted, mean
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 Measures = dict[str, float]
 
 
-def accuracy(output: Tensor, target: Tensor, threshold: float = 0.0) -> Tensor:
+def accuracy(
+    output: Tensor, target: Tensor, threshold: float = 0.0, ignored: int | None = None
+) -> Tensor:
     """Class indices [N, …]: is the largest of the scores [N, C, …] the target's? 0/1 targets of
-    the output's shape: which share is on its side of the threshold?"""
+    the output's shape: is it on its side of the threshold?"""
     if target.is_floating_point():
-        return ((output > threshold) == (target > 0.5)).float().flatten(1).mean(1)
-    return (output.argmax(1) == target).float().flatten(1 if target.dim() > 1 else 0)
+        return _tally((output > threshold) == (target > 0.5))
+    return _tally(output.argmax(1) == target, counted(target, ignored))
 
 
-def top_k(output: Tensor, target: Tensor, k: int) -> Tensor:
-    """Is the target among the k largest of the scores [N, C]?"""
+def top_k(output: Tensor, target: Tensor, k: int, ignored: int | None = None) -> Tensor:
+    """Is the target among the k largest of the scores [N, C, …]?"""
     largest = output.topk(min(k, output.shape[1]), dim=1).indices
-    return (largest == target.unsqueeze(1)).any(1).float()
+    return _tally((largest == target.unsqueeze(1)).any(1), counted(target, ignored))
 
 
 def mae(output: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error."""
-    return (output - target).abs().flatten(1).mean(1)
+    return _tally((output.double() - target).abs())
 
 
 def mse(output: Tensor, target: Tensor) -> Tensor:
     """Mean squared error."""
-    return (output - target).square().flatten(1).mean(1)
+    return _tally((output.double() - target).square())
 
 
-def metrics_of(named: Iterable[Named], probabilities: bool) -> dict[str, Metric]:
+def _tally(values: Tensor, counts: Tensor | None = None) -> Tensor:
+    """The sum of the values that count and how many they are, float64 [2]."""
+    counts = torch.ones_like(values, dtype=torch.float64) if counts is None else counts
+    return torch.stack(((values.double() * counts).sum(), counts.sum()))
+
+
+def metrics_of(
+    named: Iterable[Named], *, probabilities: bool, ignored: int | None
+) -> dict[str, Metric]:
     """The spec's metrics by name. probabilities: whether outputs for 0/1 targets lie in [0, 1],
-    as `BCELoss` wants them."""
-    return {each.type: _metric(each, probabilities) for each in named}
+    as `BCELoss` wants them. ignored: the class index that the loss passes over."""
+    return {each.type: _metric(each, probabilities, ignored) for each in named}
 
 
-def _metric(named: Named, probabilities: bool) -> Metric:
-    function, args = attribute(METRICS[named.type]), METRICS[named.type].complete(named.args)
-    if named.type == "accuracy" and probabilities:
+def _metric(named: Named, probabilities: bool, ignored: int | None) -> Metric:
+    entry = METRICS[named.type]
+    function, args = attribute(entry), entry.complete(named.args)
+    if "classes" in entry.tasks:
+        args["ignored"] = ignored
+    if entry.halved and probabilities:
         args["threshold"] = 0.5
     return lambda output, target: function(output, target, **args)
 
@@ -56,28 +70,18 @@ def _metric(named: Named, probabilities: bool) -> Metric:
 def evaluate(
     predict: Callable[[Tensor], Tensor],
     batches: Iterable[Batch],
-    loss: nn.Module,
+    loss: Criterion,
     metrics: dict[str, Metric],
 ) -> Measures:
-    """The loss and the metrics over all samples, each sample counting the same.
-
-    A loss that sums is summed over all samples.
-    """
-    totals: dict[str, Tensor] = {}
-    count = 0
+    """The loss and the metrics of all samples, as if they were one batch."""
+    tallies: dict[str, Tensor] = {}
     with torch.inference_mode():
         for batch in batches:
             output = predict(batch.inputs)
-            value = loss(output, batch.targets).double()
-            weight = 1 if getattr(loss, "reduction", "mean") == "sum" else len(batch)
-            found = {"loss": value * weight}
-            for name, metric in metrics.items():
-                found[name] = metric(output, batch.targets).double().mean() * len(batch)
-            for name, each in found.items():
-                totals[name] = totals.get(name, torch.zeros_like(each)) + each
-            count += len(batch)
-    summed = getattr(loss, "reduction", "mean") == "sum"
+            for name, tallied in {"loss": loss.account, **metrics}.items():
+                found = tallied(output, batch.targets)
+                tallies[name] = tallies[name] + found if name in tallies else found
     return {
-        name: float(total) / (1 if name == "loss" and summed else count)
-        for name, total in totals.items()
+        name: loss.figure(tally) if name == "loss" else mean(tally)
+        for name, tally in tallies.items()
     }

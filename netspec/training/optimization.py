@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -20,18 +19,11 @@ from netspec.compiler import attribute
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.planning.plans import Scheduling
 from netspec.spec.model import Named, Spec
+from netspec.training.criterion import Criterion
 
 
-def make_loss(spec: Spec, named: Named) -> nn.Module:
-    entry = LOSSES[named.type]
-    args = {
-        name: torch.tensor(value, dtype=torch.float32)
-        if name in entry.tensors and value is not None
-        else value
-        for name, value in named.args.items()
-    }
-    loss: nn.Module = _construct(spec, named, entry, **args)
-    return loss
+def make_loss(named: Named) -> Criterion:
+    return Criterion(LOSSES[named.type], named.args)
 
 
 def make_optimizer(spec: Spec, named: Named, parameters: Iterable[nn.Parameter]) -> Optimizer:

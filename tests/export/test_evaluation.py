@@ -10,6 +10,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from torch import Tensor
 
 import netspec
 from netspec.cli.evaluate import command
@@ -138,3 +139,20 @@ def named(file: Path, spec: str) -> None:
         elif each.key == integrity.SEAL_KEY:
             each.value = integrity.PLACEHOLDER
     file.write_bytes(integrity.seal(proto.SerializeToString()))
+
+
+def test_targets_that_the_loss_ignores_are_not_counted(tmp_path: Path) -> None:
+    made = loads(
+        SPEC.format(source=SYNTHETIC, split="{}", seed=0).replace(
+            "CrossEntropyLoss", "{CrossEntropyLoss: {ignore_index: 4}}"
+        )
+    )
+    plan, dataset = netspec.plan(made), load(netspec.plan(made))
+    session = netspec.Session(netspec.export_onnx(made, tmp_path / "a.onnx").path)
+    inputs, targets = dataset.parts["train"].inputs, dataset.parts["train"].targets
+    assert isinstance(inputs, Tensor)
+    right = session.predict([np.asarray(each) for each in inputs]).argmax(1) == targets.numpy()
+    counted = (targets != 4).numpy()
+    assert not counted.all() and right[~counted].mean() != right[counted].mean()
+    found = evaluate(plan, session, dataset, "train")
+    assert found["accuracy"] == pytest.approx(right[counted].mean())

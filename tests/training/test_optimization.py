@@ -207,7 +207,7 @@ def test_what_torch_refuses_is_a_finding_at_the_optimizer() -> None:
 
 def test_loss_weights_are_tensors() -> None:
     made = spec(loss="{CrossEntropyLoss: {weight: [1, 3], label_smoothing: 0.1}}")
-    loss = make_loss(made, training(made).loss)
+    loss = make_loss(training(made).loss)
     wanted = nn.CrossEntropyLoss(torch.tensor([1.0, 3.0]), label_smoothing=0.1)
     output, target = torch.tensor([[0.2, 0.5], [1.0, -1.0]]), torch.tensor([0, 1])
     assert torch.equal(loss(output, target), wanted(output, target))

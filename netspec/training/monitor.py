@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from netspec.catalogue.metrics import METRICS
 from netspec.data.dataset import Dataset
 from netspec.diagnostics import Code, Diagnostic, SpecError
 from netspec.spec.model import Spec
+from netspec.training.state import check
 
 
 class Monitor:
@@ -25,17 +25,25 @@ class Monitor:
         self.key = f"validation_{name}" if validated else None
         self.rising = name in METRICS and METRICS[name].rising
         self.best: float | None = None
+        self.epoch: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        check(state, {"best": None, "epoch": None}, "monitor")
+        self.best, self.epoch = state["best"], state["epoch"]
 
     def improved(self, row: dict[str, Any]) -> bool:
         """Whether this epoch is the best so far."""
-        if self.key is None:
-            return True
-        value = float(row[self.key])
-        if self.best is not None and not math.isnan(self.best):
-            better = value > self.best if self.rising else value < self.best
-            if not better:
-                return False
-        self.best = value
+        if self.key is not None:
+            value = float(row[self.key])
+            if self.best is not None:
+                better = value > self.best if self.rising else value < self.best
+                if not better:
+                    return False
+            self.best = value
+        self.epoch = row["epoch"]
         return True
 
 

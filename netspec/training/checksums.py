@@ -48,8 +48,8 @@ def verify(directory: Path, name: str, content: bytes) -> None:
 
 
 def listed(directory: Path, name: str) -> bool:
-    """Whether the directory is a run's that wrote such a file."""
-    return (directory / NAME).exists() and name in _sums(directory)
+    """Whether the run wrote such a file. Raises InputError."""
+    return name in _sums(directory)
 
 
 def _sums(directory: Path) -> Sums:

@@ -413,6 +413,9 @@ class Trainer:
         check_optimizer(state["optimizer"], self.optimizer)
         self.optimizer.load_state_dict(state["optimizer"])
         check(state["schedule"], self.schedule.state_dict(), "schedule")
+        done = state["position"][self.schedule.interval]
+        if state["schedule"].get("last_epoch", done) != done:
+            raise Misfit(f"schedule.last_epoch is {state['schedule']['last_epoch']}, not {done}")
         self.schedule.load_state_dict(state["schedule"])
         self.monitor.load_state_dict(state["monitor"])
         check(state["running"], self.running.cpu(), "running")

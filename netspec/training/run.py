@@ -143,7 +143,7 @@ class Run:
 
     def weights(self) -> dict[str, Tensor]:
         """The best weights. Raises InputError where there are none."""
-        return read_weights(self.directory / WEIGHTS)
+        return _tensors(self._read(WEIGHTS), self.directory / WEIGHTS)
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Replace the last state; the one before is kept, in case that the last is damaged."""
@@ -214,8 +214,12 @@ def _finite(value: Any) -> Any:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A .safetensors file's tensors; verified where it is a run's. Raises InputError."""
     content = files.read(path, code=Code.RUN)
-    if checksums.listed(path.parent, path.name):
+    if (path.parent / checksums.NAME).exists() and checksums.listed(path.parent, path.name):
         checksums.verify(path.parent, path.name, content)
+    return _tensors(content, path)
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
         found: dict[str, Tensor] = load(content)
     except (ValueError, SafetensorError) as error:

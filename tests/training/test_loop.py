@@ -438,5 +438,3 @@ def test_a_state_of_another_spec_is_refused(run: Run) -> None:
     other = spec("epochs: 4\n  metrics: [accuracy]", "{SGD: {lr: 0.25}}", VALIDATED)
     with pytest.raises(netspec.NetspecError, match="its state belongs to another spec"):
         netspec.train(other, device="cpu", resume=run)
-
-

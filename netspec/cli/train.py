@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from netspec.cli.options import default_spec, device_option, set_option
-from netspec.spec.loading import load
 
 if TYPE_CHECKING:
     from netspec.spec.model import Spec
@@ -38,6 +37,7 @@ def command(
     from netspec.cli.console import stderr
     from netspec.cli.progress import Reporter
     from netspec.planning import make_plan
+    from netspec.spec.loading import load
     from netspec.training import devices, loop
 
     chosen = devices.find(device)
@@ -53,6 +53,7 @@ def command(
 def _resumed(resume: str, spec: Path | None) -> Run:
     """The run to go on with. Raises InputError where there is none, or it is another spec's."""
     from netspec.diagnostics import Code, InputError
+    from netspec.spec.loading import load
     from netspec.spec.writing import differences
     from netspec.training.run import SPEC, SUMMARY, Run
 
@@ -81,6 +82,8 @@ def _resumed(resume: str, spec: Path | None) -> Run:
 
 def _default(run: Run) -> Spec | None:
     """The default spec, where it is what the run was begun with, by its name."""
+    from netspec.spec.loading import load
+
     try:
         path = default_spec()
     except click.UsageError:

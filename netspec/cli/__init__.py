@@ -22,6 +22,7 @@ EXTRAS = {
     "torch": "train",
     "torchvision": "train",
     "safetensors": "train",
+    "filelock": "train",
     "tensorboard": "train",
     "onnx": "export",
     "onnxscript": "export",

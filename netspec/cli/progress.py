@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from netspec.cli.console import say
+from netspec.cli.console import report, say
 from netspec.data.dataset import Dataset
+from netspec.diagnostics import Diagnostic
 from netspec.training.listening import Listener
 from netspec.training.metrics import Measures
 from netspec.training.optimization import Length
@@ -24,16 +26,19 @@ class Reporter(Listener):
     def __init__(self, console: Console, device: object) -> None:
         self.console, self.device = console, device
         self.bar: Progress | None = None
-        self.epochs = 0
+        self.last = 0  # the run's last epoch, counted from 0 as in its files
         self.said = 0  # the batch of this epoch's last line
+
+    def warn(self, warning: Diagnostic) -> None:
+        report([warning])
 
     def start(self, run: Run, dataset: Dataset, length: Length) -> None:
         parts = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
         count = f"{run.plan.parameters:,}{'+?' * run.plan.root.opaque} parameters"
-        self._say(f"{run.plan.name}: {parts} samples; {count}")
-        self._say(f"{length.epochs} epochs of {length.steps_per_epoch} batches on {self.device}")
-        self._say(f"run directory {run.directory}")
-        self.epochs = length.epochs
+        say(f"{run.plan.name}: {parts} samples; {count}")
+        say(f"{length.epochs} epochs of {length.steps_per_epoch} batches on {self.device}")
+        say(f"run directory {run.directory}")
+        self.last = length.epochs - 1
         if self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
@@ -42,48 +47,46 @@ class Reporter(Listener):
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[loss]}"),
             )
-            self.bar = Progress(*columns, console=self.console, transient=True)
+            # A line on the same terminal goes above the bar; one into a file goes there.
+            same = sys.stdout.isatty()
+            self.bar = Progress(
+                *columns, console=self.console, transient=True, redirect_stdout=same
+            )
             self.task = self.bar.add_task("", loss="")
             self.bar.start()
 
     def batch(self, epoch: int, done: int, total: int, loss: float | None) -> None:
-        title = f"epoch {epoch + 1}/{self.epochs}"
+        title = f"epoch {epoch}/{self.last}"
         if self.bar is not None:
             self.bar.update(self.task, description=title, completed=done, total=total)
             if loss is not None:
                 self.bar.update(self.task, loss=f"loss {loss:.4g}")
         elif loss is not None and done - self.said >= BATCHES_PER_LINE and done < total:
-            self._say(f"{title}  batch {done}/{total}  loss {loss:.4g}")
+            say(f"{title}  batch {done}/{total}  loss {loss:.4g}")
             self.said = done
 
     def epoch(self, row: dict[str, Any]) -> None:
         self.said = 0
-        parts = [f"epoch {row['epoch'] + 1}/{self.epochs}", f"{row['seconds']:.1f} s"]
+        parts = [f"epoch {row['epoch']}/{self.last}", f"{row['seconds']:.1f} s"]
         parts += [
             shown(name, value)
             for name, value in row.items()
             if name not in ("epoch", "step", "seconds", "learning_rate")
         ]
-        self._say("  ".join(parts))
+        say("  ".join(parts))
 
     def finish(self, run: Run, test: Measures | None) -> None:
         self.stop()
-        best = int(run.summary["best_epoch"]) + 1
-        self._say(f"best epoch {best}, weights in {run.directory / 'weights.safetensors'}")
+        best = run.summary["best_epoch"]
+        say(f"best epoch {best}, weights in {run.directory / 'weights.safetensors'}")
         if test:
             measures = "  ".join(shown(name, value) for name, value in test.items())
-            self._say(f"test part: {measures}")
+            say(f"test part: {measures}")
 
     def stop(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
-
-    def _say(self, line: str) -> None:
-        if self.bar is not None:
-            self.bar.console.print(line)
-        else:
-            say(line)
 
 
 def shown(name: str, value: float) -> str:

@@ -10,6 +10,7 @@ import click
 from netspec.cli.options import default_spec, device_option, set_option
 
 if TYPE_CHECKING:
+    from netspec.spec.model import Spec
     from netspec.training.run import Run
 
 SHOWN = 5  # differences between two specs
@@ -54,24 +55,38 @@ def _resumed(resume: str, spec: Path | None) -> Run:
     from netspec.diagnostics import Code, InputError
     from netspec.spec.loading import load
     from netspec.spec.writing import differences
-    from netspec.training.run import Run
+    from netspec.training.run import SPEC, SUMMARY, Run
 
     if resume:
         run = Run.open(Path(resume))
     else:
-        path = spec or default_spec()
-        found = Run.newest(load(path).name, "running", "interrupted")
+        spec = spec or default_spec()
+        found = Run.newest(load(spec).name, "running", "interrupted")
         if found is None:
-            raise InputError.of(Code.RUN, "has no unfinished run to go on with", file=str(path))
+            raise InputError.of(Code.RUN, "has no unfinished run to go on with", file=str(spec))
         run = found
-    if run.status == "finished":
+    if not run.damage(SUMMARY) and run.status == "finished":
         raise InputError.of(Code.RUN, "is finished", file=str(run.directory))
-    if spec is not None and (apart := differences(run.plan.spec, load(spec))):
+    other = load(spec) if spec else _default(run)
+    if other is not None and (apart := differences(run.plan.spec, other)):
         more = f" and {len(apart) - SHOWN} more" * (len(apart) > SHOWN)
         raise InputError.of(
             Code.RUN,
-            f"its spec differs from {spec}: {'; '.join(apart[:SHOWN])}{more}",
+            f"its spec differs from {other.document.source.name}: {'; '.join(apart[:SHOWN])}{more}",
             file=str(run.directory),
-            remedy="leave SPEC out to go on with the run's own, or begin a new run",
+            remedy="begin a new run, or go on with the run's own: "
+            f"netspec train {run.directory / SPEC} --resume {run.directory}",
         )
     return run
+
+
+def _default(run: Run) -> Spec | None:
+    """The default spec, where it is what the run was begun with, by its name."""
+    from netspec.spec.loading import load
+
+    try:
+        path = default_spec()
+    except click.UsageError:
+        return None
+    spec = load(path) if path.is_file() else None
+    return spec if spec and spec.name == run.plan.name else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -13,18 +14,16 @@ from netspec.diagnostics import Code, NetspecError
 class Interrupted(NetspecError):
     """The run was stopped by the user; what was reached is saved."""
 
-    exit_status = 130
-
     @classmethod
-    def at(cls, directory: str) -> Interrupted:
-        return cls(
-            NetspecError.of(
-                Code.RUN,
-                "was interrupted; what was reached is saved",
-                file=directory,
-                remedy=f"netspec train --resume {directory}",
-            ).diagnostics
+    def by(cls, number: signal.Signals, directory: Path) -> Interrupted:
+        found = cls.of(
+            Code.RUN,
+            "was interrupted; what was reached is saved",
+            file=str(directory),
+            remedy=f"netspec train --resume {directory}",
         )
+        found.exit_status = 128 + number  # as shells have it: 130 and 143
+        return found
 
 
 class Interruption:
@@ -32,9 +31,15 @@ class Interruption:
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.requested: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
+
+    def check(self) -> None:
+        """Raises Interrupted where it is requested."""
+        if self.requested is not None:
+            raise Interrupted.by(self.requested, self.directory)
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
@@ -50,7 +55,7 @@ class Interruption:
         self._restore()
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self.requested = signal.Signals(number)
         self._restore()
 
     def _restore(self) -> None:

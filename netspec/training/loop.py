@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +19,27 @@ from netspec.compiler import build, frozen
 from netspec.data.batches import Batch, Batches
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
-from netspec.diagnostics import Code, Diagnostic, InputError, SetupError, SpecError
+from netspec.diagnostics import (
+    Code,
+    Diagnostic,
+    InputError,
+    NetspecError,
+    SetupError,
+    Severity,
+    SpecError,
+)
 from netspec.planning import Plan
 from netspec.spec.document import Route
 from netspec.spec.writing import digest
 from netspec.training.criterion import Criterion, mean
-from netspec.training.interruption import Interrupted, Interruption
+from netspec.training.interruption import Interruption
 from netspec.training.listening import Listener
+from netspec.training.lock import locked
 from netspec.training.metrics import Measures, Metric, evaluate, metrics_of
 from netspec.training.monitor import Monitor
 from netspec.training.optimization import Length, make_loss, make_optimizer, make_schedule
-from netspec.training.run import Run, load_weights
+from netspec.training.run import METRICS, SUMMARY, WEIGHTS, Run, load_weights
+from netspec.training.state import Misfit, Position, check, check_optimizer
 
 REPORTS_PER_EPOCH = 10
 
@@ -41,9 +54,11 @@ def train(
 ) -> Run:
     """Train a plan into a new run directory below `root`, or go on with the run `resume`.
 
-    Raises SpecError (the spec, the data, or a loss that is no number), SetupError (memory, disk),
-    Interrupted (Ctrl-C or SIGTERM; what was reached is saved first).
+    Raises SpecError (the spec, the data, or a loss that is no number), InputError (a run that can't
+    go on), SetupError (memory, disk), Interrupted (Ctrl-C or SIGTERM; what was reached is saved
+    first).
     """
+    _check_alone()
     if plan.training is None:
         raise SpecError.of(
             Code.TRAIN,
@@ -51,15 +66,18 @@ def train(
             file=plan.spec.document.source.name,
             remedy="add train: {epochs: …, loss: …, optimizer: …}",
         )
+    listener = listener or Listener()
     try:
-        # A run that goes on has its own weights, and its folder no tensor files for `init`.
-        trainer = Trainer(
-            plan, load(plan), device, listener or Listener(), initialize=resume is None
-        )
-        if resume:
-            trainer.restore(resume)
+        dataset = load(plan)
+        for warning in (*plan.warnings, *dataset.warnings):
+            listener.warn(warning)
+        # A run that goes on has its own weights.
+        trainer = Trainer(plan, dataset, device, listener, initialize=resume is None)
         run = resume or Run.create(plan, device, root)
-        trainer.fit(run)
+        with locked(run.directory):
+            if resume:
+                trainer.restore(resume)
+            trainer.fit(run)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "CPUAllocator" not in str(error):
             raise
@@ -72,10 +90,20 @@ def train(
     return run
 
 
+def _check_alone() -> None:
+    """Raises SetupError in one of several processes, which would each train a run of their own."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count.strip() not in ("", "0", "1"):
+        raise SetupError.of(
+            Code.ENVIRONMENT,
+            f"WORLD_SIZE is {count}, and netspec trains in one process",
+            remedy="start `netspec train` itself, without torchrun",
+        )
+
+
 class Trainer:
     """One training: the objects that take part in it, and where it stands.
 
-    epoch, batch, step: how many are done, of the run, of the epoch, of the run.
     running: the tally of this epoch's batch losses.
     """
 
@@ -113,8 +141,7 @@ class Trainer:
             self.spec, self.settings.schedule, self.optimizer, self.length
         )
         self.monitor = Monitor(plan, dataset)
-        self.epoch = self.batch = self.step = 0
-        self.seconds = 0.0
+        self.position = Position()
         self.running = torch.zeros(2, dtype=torch.float64, device=device)
         self.rows: list[dict[str, Any]] = []
         self.random: dict[str, torch.Tensor] | None = None
@@ -127,49 +154,80 @@ class Trainer:
         cuda = [self.device] if self.device.type == "cuda" else []
         with (
             torch.random.fork_rng(devices=cuda),
-            Interruption() as interruption,
+            Interruption(run.directory) as self.interruption,
             _tensorboard(run.directory) as board,
+            self._closing(),
         ):
             self._seed()
-            while self.epoch < self.length.epochs:
-                began = time.perf_counter()
-                complete = self._train_epoch(board, interruption)
-                self.seconds += time.perf_counter() - began
-                if complete:
-                    self._end_epoch(board)
-                if interruption.requested and self.epoch < self.length.epochs:
-                    self._interrupt()
-        self._finish()
+            while self.position.epoch < self.length.epochs:
+                with self._saving():
+                    self._train_epoch(board)
+                    measures = self._measure(self.dataset.held_out)
+                self._end_epoch(board, measures)
+                if self.position.epoch < self.length.epochs:
+                    self.interruption.check()
+            test = self._test()
+        run.summarize(status="finished", epochs=self.position.epoch, test=test)
+        self.listener.finish(run, test)
 
-    def _train_epoch(self, board: Any, interruption: Interruption) -> bool:
-        """The rest of this epoch's batches; False where an interruption cut it short."""
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """What stops the run is in its summary: it failed by its spec, or can go on."""
+        try:
+            yield
+        except NetspecError as error:
+            status = "failed" if isinstance(error, SpecError) else "interrupted"
+            with suppress(SetupError):  # a full disk, perhaps: what is raised says so
+                self.run.summarize(status=status, epochs=self.position.epoch)
+            raise
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """What stops an epoch, an interruption or an image that is damaged, loses none of its
+        batches; but a spec's failure would be saved with them."""
+        try:
+            yield
+        except SpecError:
+            raise
+        except NetspecError:
+            self.run.write_state(self._state())
+            if not self.rows and self._infinite() is None:
+                self.run.write_weights(self.model.state_dict(), epoch=self.position.epoch)
+            raise
+
+    def _train_epoch(self, board: Any) -> None:
+        """The rest of this epoch's batches. Raises Interrupted between two of them."""
         self._train_mode()
-        total = min(len(self.batches), self.length.steps - self.step + self.batch)
+        at, began = self.position, time.perf_counter()
+        total = min(len(self.batches), self.length.steps - at.step + at.batch)
         every = max(1, total // REPORTS_PER_EPOCH)
         recent = torch.zeros_like(self.running)
-        for batch in self.batches.epoch(self.epoch, self.batch):
-            loss, tally = self._loss(batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if self.settings.clip_grad_norm is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_grad_norm)
-            self.optimizer.step()
-            self.schedule.step("step")
-            self.step, self.batch = self.step + 1, self.batch + 1
-            recent += tally
-            last = self.batch == total or interruption.requested
-            report = None
-            if last or self.batch % every == 0:
-                if recent[1]:  # a target counted
-                    report = mean(recent)
-                    self._check(report)
-                    board.add_scalar("loss/train", report, self.step)
-                self.running += recent
-                recent.zero_()
-            self.listener.batch(self.epoch, self.batch, total, report)
-            if last:
-                break
-        return self.batch == total
+        try:
+            for batch in self.batches.epoch(at.epoch, at.batch):
+                loss, tally = self._loss(batch)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                if self.settings.clip_grad_norm is not None:
+                    nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_grad_norm)
+                self.optimizer.step()
+                self.schedule.step("step")
+                at.step, at.batch = at.step + 1, at.batch + 1
+                recent += tally
+                report = None
+                if at.batch == total or self.interruption.requested or at.batch % every == 0:
+                    if recent[1]:  # a target counted
+                        report = mean(recent)
+                        self._check("the loss", report)
+                        board.add_scalar("loss/train", report, at.step)
+                    self.running += recent
+                    recent.zero_()
+                self.listener.batch(at.epoch, at.batch, total, report)
+                if at.batch == total:
+                    break
+                self.interruption.check()
+        finally:
+            self.running += recent
+            at.seconds += time.perf_counter() - began
 
     def _loss(self, batch: Batch) -> tuple[Any, torch.Tensor]:  # Tensor.backward has no types
         """The loss to learn from, and its tally."""
@@ -184,49 +242,53 @@ class Trainer:
                 ("train", "batch_size"), f"a batch of one teaches this network nothing: {error}"
             ) from None
 
-    def _end_epoch(self, board: Any) -> None:
+    def _end_epoch(self, board: Any, measures: Measures) -> None:
+        at, part = self.position, self.dataset.held_out
         row: dict[str, Any] = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "seconds": round(self.seconds, 3),
+            "epoch": at.epoch,
+            "step": at.step,
+            "seconds": round(at.seconds, 3),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "train_loss": self.loss.figure(self.running),
+            **{f"{part}_{name}": value for name, value in measures.items()},
         }
-        if part := self.dataset.held_out:
-            row |= {f"{part}_{name}": value for name, value in self._measure(part).items()}
         for name, value in row.items():
             if name not in ("epoch", "step"):
-                board.add_scalar(f"epoch/{name}", value, self.epoch)
+                board.add_scalar(f"epoch/{name}", value, at.epoch)
+        self._check_finite(measures, str(part))
         self.schedule.step("epoch", self.monitor.value(row))
         self.rows.append(row)
         self.run.write_metrics(self.rows)
         if self.monitor.improved(row):
-            self.run.write_weights(self.model.state_dict(), epoch=self.epoch)
-            self.run.summarize(best_epoch=self.epoch)
-        self.epoch, self.batch = self.epoch + 1, 0
+            self.run.write_weights(self.model.state_dict(), epoch=at.epoch)
+            self.run.summarize(best_epoch=at.epoch)
+        at.epoch, at.batch = at.epoch + 1, 0
         self.running.zero_()
         self.run.write_state(self._state())
         self.listener.epoch(row)
 
-    def _finish(self) -> None:
-        """Report the test part once, with the weights that are kept."""
-        test = None
-        if "test" in self.dataset.parts:
-            load_weights(self.model, self.run.weights(), str(self.run.directory))
-            test = self._measure("test")
-        self.run.summarize(status="finished", epochs=self.epoch, test=test)
-        self.listener.finish(self.run, test)
+    def _test(self) -> Measures | None:
+        """The test part's measures, once, by the weights that are kept."""
+        if "test" not in self.dataset.parts:
+            return None
+        load_weights(self.model, self.run.weights(), str(self.run.directory))
+        found = self._measure("test")
+        self._check_finite(found, "test")
+        return found
 
-    def _interrupt(self) -> None:
-        self.run.write_state(self._state())
-        if not self.rows:
-            self.run.write_weights(self.model.state_dict(), epoch=self.epoch)
-        self.run.summarize(status="interrupted", epochs=self.epoch)
-        raise Interrupted.at(str(self.run.directory))
-
-    def _measure(self, part: PartName) -> Measures:
+    def _measure(self, part: PartName | None) -> Measures:
+        """Of a part, where there is one. Raises Interrupted between two batches."""
+        if part is None:
+            return {}
         return measure(
-            self.plan, self.model, self.dataset, part, self.device, self.loss, self.metrics
+            self.plan,
+            self.model,
+            self.dataset,
+            part,
+            self.device,
+            self.loss,
+            self.metrics,
+            self.interruption.check,
         )
 
     def _length(self) -> Length:
@@ -249,21 +311,40 @@ class Trainer:
     def _train_mode(self) -> None:
         """Training mode, but for what is frozen whole: its norms and dropouts stand still."""
         self.model.train()
-        fixed = frozen(self.plan, self.model, self.epoch)
+        fixed = frozen(self.plan, self.model, self.position.epoch)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad = name not in fixed
         for each in self.plan.freezing:
-            if each.parameters is None and (each.until is None or self.epoch < each.until):
+            if each.parameters is None and (each.until is None or self.position.epoch < each.until):
                 self.model.get_submodule(each.module).eval()
 
-    def _check(self, loss: float) -> None:
-        if math.isfinite(loss):
+    def _check_finite(self, measures: Measures, part: str) -> None:
+        """Raises SpecError where a part's measures, or the weights and statistics themselves, are
+        no numbers."""
+        for name, value in measures.items():
+            self._check(f"the {part} part's {name}", value)
+        if (broken := self._infinite()) is not None:
+            self._check(broken, math.nan)
+
+    def _infinite(self) -> str | None:
+        """A parameter or buffer that is not finite."""
+        tensors = self.model.state_dict()
+        # One question to the device for all of them.
+        finite = [each.isfinite().all() for each in tensors.values()]
+        if not finite or bool(torch.stack(finite).all()):
+            return None
+        return next(name for name, each in zip(tensors, finite, strict=True) if not each)
+
+    def _check(self, what: str, value: float) -> None:
+        if math.isfinite(value):
             return
+        at = self.position
+        kept = f"; what the last whole epoch reached is in {self.run.directory}" * bool(self.rows)
         raise self._error(
             self.settings.optimizer.path,
-            f"the loss became {loss} in epoch {self.epoch}, by step {self.step}",
-            "lower the learning rate, or set train.clip_grad_norm; what the last whole epoch "
-            f"reached is in {self.run.directory}",
+            f"{what} became {value} in epoch {min(at.epoch, self.length.epochs - 1)}, "
+            f"by step {at.step}",
+            f"lower the learning rate, or set train.clip_grad_norm{kept}",
         )
 
     def _error(self, path: Route, message: str, remedy: str | None = None) -> SpecError:
@@ -278,40 +359,128 @@ class Trainer:
         if "cuda" in self.random and self.device.type == "cuda":
             torch.cuda.set_rng_state(self.random["cuda"], self.device)
 
-    def _state(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+    def _random(self) -> dict[str, torch.Tensor]:
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
+        return random
+
+    def _state(self) -> dict[str, Any]:
+        """Everything that the next step depends on, and what other files of the run hold."""
         return {
             "spec": digest(self.spec),
+            "data": self.dataset.fingerprint,
+            "position": self.position.state_dict(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "step": self.step,
-            "seconds": self.seconds,
+            "monitor": self.monitor.state_dict(),
             "running": self.running,
-            "best": self.monitor.best,
-            "random": random,
+            "rows": self.rows,
+            "random": self._random(),
         }
 
     def restore(self, run: Run) -> None:
-        """Stand where the run's last state was saved. Raises InputError."""
-        state = run.state()
+        """Stand where the run's last state was saved, and mend by it what can be mended.
+
+        Raises InputError where the state, or what the data hold now, is not the run's.
+        """
+        state, damage = run.state()
+        if damage is not None:
+            self._warn(damage, "the run goes on from the state before it")
         if state.get("spec") != digest(self.spec):
             raise InputError.of(
                 Code.RUN, "its state belongs to another spec", file=str(run.directory)
             )
-        load_weights(self.model, state["model"], str(run.directory))
+        self._check_data(state.get("data"), run)
+        try:
+            self._load(state, str(run.directory))
+        except (
+            Misfit,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+        ) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError.of(
+                Code.RUN,
+                f"its state is not one of this training: {reason}",
+                file=str(run.directory),
+                remedy="begin a new run",
+            ) from None
+        self._mend(run)
+
+    def _load(self, state: dict[str, Any], file: str) -> None:
+        check(state.keys(), self._state().keys(), "the state")
+        self.position.load_state_dict(state["position"], self.length)
+        load_weights(self.model, state["model"], file)
+        check_optimizer(state["optimizer"], self.optimizer)
         self.optimizer.load_state_dict(state["optimizer"])
+        check(state["schedule"], self.schedule.state_dict(), "schedule")
+        if planned := self.schedule.planned:
+            done = state["position"][planned.interval]
+            if (last := state["schedule"].get("last_epoch", done)) != done:
+                raise Misfit(f"schedule.last_epoch is {last}, not {done}")
         self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
-        self.seconds, self.monitor.best = state["seconds"], state["best"]
+        self.monitor.load_state_dict(state["monitor"])
+        check(state["running"], self.running.cpu(), "running")
         self.running = state["running"].to(self.device)
+        check([row["epoch"] for row in state["rows"]], [*range(self.position.epoch)], "rows")
+        self.rows = state["rows"]
+        check(state["random"]["cpu"], torch.get_rng_state(), "random")
+        torch.Generator().set_state(state["random"]["cpu"])  # refuses what is none
         self.random = state["random"]
-        self.rows = run.metrics[: self.epoch]
+
+    def _check_data(self, found: Any, run: Run) -> None:
+        """Raises InputError where the data are not those of the run's beginning."""
+        wanted = self.dataset.fingerprint
+        if found == wanted:
+            return
+        before = found if isinstance(found, dict) else {}
+        changed = []
+        for name in [*before, *(each for each in wanted if each not in before)]:
+            one, other = before.get(name), wanted.get(name)
+            if one == other:
+                continue
+            if name == "classes":
+                changed.append(f"its classes are {other}, and were {one}")
+                continue
+            counts = [
+                each.get("samples", 0) if isinstance(each, dict) else 0 for each in (one, other)
+            ]
+            changed.append(
+                f"the {name} part has {counts[1]} samples, and had {counts[0]}"
+                if counts[0] != counts[1]
+                else f"the {name} part's content differs"
+            )
+        raise InputError.of(
+            Code.RUN,
+            f"its data have changed: {'; '.join(changed)}",
+            file=str(run.directory),
+            remedy="bring them back, or begin a new run",
+        )
+
+    def _mend(self, run: Run) -> None:
+        """What the state holds too is written again where it is damaged."""
+        at = self.position
+        if damage := run.damage(SUMMARY):
+            self._warn(damage, "it is written again from the run's state")
+            best = {} if self.monitor.epoch is None else {"best_epoch": self.monitor.epoch}
+            run.write_summary({"status": "running", **best})
+        if damage := run.damage(METRICS):
+            self._warn(damage, "it is written again from the run's state")
+            run.write_metrics(self.rows)
+        if damage := run.damage(WEIGHTS):
+            if at.batch or self.monitor.epoch != at.epoch - 1:
+                raise damage
+            self._warn(damage, "they are written again from the run's state")
+            run.write_weights(self.model.state_dict(), epoch=self.monitor.epoch)
+
+    def _warn(self, damage: InputError, done: str) -> None:
+        for found in damage.diagnostics:
+            self.listener.warn(found._replace(severity=Severity.WARNING, remedy=done))
 
 
 def measure(
@@ -322,13 +491,24 @@ def measure(
     device: torch.device,
     loss: Criterion,
     metrics: dict[str, Metric],
+    between: Callable[[], None] | None = None,
 ) -> Measures:
-    """Loss and metrics of a model on one part, in evaluation mode."""
+    """Loss and metrics of a model on one part, in evaluation mode.
+
+    between: is called before each batch; what it raises ends the measuring.
+    """
     assert plan.training is not None
     size = plan.training.batch_size
     batches = Batches(plan, dataset.parts[part], device, batch_size=size)
     model.eval()
-    return evaluate(model, batches.epoch(0), loss, metrics)
+    return evaluate(model, _watched(batches.epoch(0), between), loss, metrics)
+
+
+def _watched(batches: Iterator[Batch], between: Callable[[], None] | None) -> Iterator[Batch]:
+    for batch in batches:
+        if between is not None:
+            between()
+        yield batch
 
 
 def _tensorboard(directory: Path) -> Any:

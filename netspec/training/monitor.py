@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from netspec.data.dataset import Dataset
 from netspec.diagnostics import Code
 from netspec.planning import Plan
 from netspec.planning.training import MONITOR, unvalidated
+from netspec.training.state import check
 
 
 class Monitor:
@@ -28,6 +28,14 @@ class Monitor:
         self.key = f"validation_{monitor.name}" if self.chooses else "train_loss"
         self.rising = monitor.rising and self.chooses
         self.best: float | None = None
+        self.epoch: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        check(state, {"best": None, "epoch": None}, "monitor")
+        self.best, self.epoch = state["best"], state["epoch"]
 
     def value(self, row: dict[str, Any]) -> float:
         """What it follows, of an epoch's measures."""
@@ -35,12 +43,12 @@ class Monitor:
 
     def improved(self, row: dict[str, Any]) -> bool:
         """Whether this epoch is the best so far."""
-        if not self.chooses:
-            return True
-        value = self.value(row)
-        if self.best is not None and not math.isnan(self.best):
-            better = value > self.best if self.rising else value < self.best
-            if not better:
-                return False
-        self.best = value
+        if self.chooses:
+            value = self.value(row)
+            if self.best is not None:
+                better = value > self.best if self.rising else value < self.best
+                if not better:
+                    return False
+            self.best = value
+        self.epoch = row["epoch"]
         return True

@@ -6,7 +6,8 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,31 +17,36 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from netspec import files
+from netspec.compiler import keep_tensors
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.planning import Plan, make_plan
-from netspec.spec.loading import load
+from netspec.spec.loading import loads
 from netspec.spec.writing import digest, resolved, to_yaml
+from netspec.training import checksums
 from netspec.version import VERSION
 
-Status = Literal["running", "interrupted", "finished"]
+Status = Literal["running", "interrupted", "failed", "finished"]
 
 SPEC, METRICS, WEIGHTS = "spec.yaml", "metrics.jsonl", "weights.safetensors"
-STATE, SUMMARY, ENVIRONMENT = "states/last.pt", "summary.json", "environment.json"
+STATE, PREVIOUS = "states/last.pt", "states/previous.pt"
+SUMMARY, ENVIRONMENT = "summary.json", "environment.json"
 
 
 @dataclass(frozen=True)
 class Run:
-    """`runs/NAME/DATE-TIME/`. Every file in it is replaced whole."""
+    """`runs/NAME/DATE-TIME/`. Every file in it is replaced whole, and verified when it is read,
+    which raises InputError where it is damaged."""
 
     directory: Path
 
     @classmethod
     def create(cls, made: Plan, device: torch.device, root: Path = Path("runs")) -> Run:
-        """A new directory with the resolved spec and the environment. Raises SetupError."""
+        """A new directory with the resolved spec, which builds there, and the environment. Raises
+        SetupError; SpecError where a tensor file of `init` cannot be used."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         parent = root / made.name
         for attempt in range(1000):
@@ -55,7 +61,7 @@ class Run:
                 ) from None
             break
         run = cls(directory)
-        run._write(SPEC, to_yaml(resolved(made.spec)))
+        run._write(SPEC, to_yaml(resolved(keep_tensors(made, directory))))
         run._write_json(ENVIRONMENT, _environment(made, device))
         run.summarize(status="running")
         return run
@@ -74,30 +80,35 @@ class Run:
 
     @classmethod
     def newest(cls, name: str, *statuses: Status, root: Path = Path("runs")) -> Run | None:
-        """The newest run of a spec's name with one of these statuses."""
+        """The newest run of a spec's name with one of these statuses, or with none that can be
+        read: to pass it over in silence would be to take an older one for it."""
         parent = root / name
         if not parent.is_dir():
             return None
         found = [cls(each) for each in sorted(parent.iterdir()) if (each / SPEC).is_file()]
-        return next((run for run in reversed(found) if run.status in statuses), None)
+        return next((run for run in reversed(found) if run._may_be(statuses)), None)
+
+    def _may_be(self, statuses: Collection[Status]) -> bool:
+        try:
+            return self.status in statuses
+        except InputError:
+            return True
 
     @cached_property
     def plan(self) -> Plan:
         """The plan of the run's own spec. Raises SpecError."""
-        return make_plan(load(self.directory / SPEC))
+        path = self.directory / SPEC
+        return make_plan(loads(self._read(SPEC).decode(), str(path), folder=self.directory))
 
     @property
     def status(self) -> Status:
-        status: Status = self.summary.get("status", "running")
+        status: Status = self.summary["status"]
         return status
 
     @property
     def summary(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.directory / SUMMARY).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        found: dict[str, Any] = json.loads(self._read(SUMMARY))
+        return found
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -108,15 +119,17 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One object an epoch."""
-        try:
-            lines = (self.directory / METRICS).read_text().splitlines()
-            return [json.loads(line) for line in lines]
-        except (OSError, ValueError):
+        if not checksums.listed(self.directory, METRICS):
             return []
+        return [json.loads(line) for line in self._read(METRICS).splitlines()]
 
     def summarize(self, **facts: Any) -> None:
         """Add to summary.json: `status`, `epochs`, `best_epoch`, the `test` part's measures."""
-        self._write_json(SUMMARY, {**self.summary, **facts})
+        before = self.summary if checksums.listed(self.directory, SUMMARY) else {}
+        self.write_summary({**before, **facts})
+
+    def write_summary(self, facts: dict[str, Any]) -> None:
+        self._write_json(SUMMARY, facts)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         self._write(METRICS, "".join(json.dumps(_finite(row)) + "\n" for row in rows))
@@ -129,34 +142,60 @@ class Run:
         self._write(WEIGHTS, save(tensors, {"netspec": json.dumps(facts, sort_keys=True)}))
 
     def weights(self) -> dict[str, Tensor]:
-        """The best weights. Raises InputError where there are none, or not this network's."""
-        return read_weights(self.directory / WEIGHTS)
+        """The best weights. Raises InputError where there are none."""
+        return _tensors(self._read(WEIGHTS), self.directory / WEIGHTS)
 
     def write_state(self, state: dict[str, Any]) -> None:
+        """Replace the last state; the one before is kept, in case that the last is damaged."""
         buffer = BytesIO()
         torch.save(state, buffer)
+        with suppress(InputError):  # there is none, or a damaged one, which replaces no good one
+            self._write(PREVIOUS, self._read(STATE))
         self._write(STATE, buffer.getvalue())
 
-    def state(self) -> dict[str, Any]:
-        """The last state, from which the run goes on. Raises InputError."""
-        path = self.directory / STATE
-        try:
-            state: Any = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
+    def state(self) -> tuple[dict[str, Any], InputError | None]:
+        """The last state, from which the run goes on; the previous one where the last is damaged,
+        with what is wrong with the last. Raises InputError."""
+        if not checksums.listed(self.directory, STATE):
             raise InputError.of(
                 Code.RUN,
                 "has no state to go on from: it ended before its first one",
                 file=str(self.directory),
-            ) from None
-        except Exception as error:  # torch.load raises whatever a damaged pickle brings about
+            )
+        try:
+            return self._state(STATE), None
+        except InputError as error:
+            try:
+                return self._state(PREVIOUS), error
+            except InputError:
+                raise error from None
+
+    def _state(self, name: str) -> dict[str, Any]:
+        path = self.directory / name
+        content = BytesIO(self._read(name))
+        try:
+            state: Any = torch.load(content, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises whatever a wrong pickle brings about
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError.of(Code.RUN, f"cannot be read: {reason}", file=str(path)) from None
         if not isinstance(state, dict):
             raise InputError.of(Code.RUN, "is no state of a run", file=str(path))
         return state
 
+    def damage(self, name: str) -> InputError | None:
+        """What is wrong with a file that the run wrote."""
+        try:
+            if checksums.listed(self.directory, name):
+                self._read(name)
+        except InputError as error:
+            return error
+        return None
+
+    def _read(self, name: str) -> bytes:
+        return checksums.read(self.directory, name)
+
     def _write(self, name: str, content: bytes | str) -> None:
-        files.write(self.directory / name, content)
+        checksums.write(self.directory, name, content)
 
     def _write_json(self, name: str, value: Any) -> None:
         self._write(name, json.dumps(_finite(value), indent=2) + "\n")
@@ -173,12 +212,17 @@ def _finite(value: Any) -> Any:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A .safetensors file's tensors. Raises InputError."""
+    """A .safetensors file's tensors; verified where it is a run's. Raises InputError."""
+    content = files.read(path, code=Code.RUN)
+    if (path.parent / checksums.NAME).exists() and checksums.listed(path.parent, path.name):
+        checksums.verify(path.parent, path.name, content)
+    return _tensors(content, path)
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        found: dict[str, Tensor] = load_file(path)
-    except FileNotFoundError:
-        raise InputError.of(Code.RUN, "is not there", file=str(path)) from None
-    except (OSError, SafetensorError) as error:
+        found: dict[str, Tensor] = load(content)
+    except (ValueError, SafetensorError) as error:
         raise InputError.of(Code.RUN, f"is no .safetensors file: {error}", file=str(path)) from None
     return found
 

@@ -128,13 +128,13 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on(
 ) -> None:
     code, said = stop(number, ready)
     run = only_run()
-    assert code == 130
+    assert code == 128 + number
     assert said == (
         f"{run.directory}: error[run]: was interrupted; what was reached is saved\n"
         f"  help: netspec train --resume {run.directory}\n"
     )
     assert run.status == "interrupted"
-    assert 0 < run.state()["step"] < whole.metrics[-1]["step"]
+    assert 0 < run.state()[0]["position"]["step"] < whole.metrics[-1]["step"]
 
     assert resume("spec.yaml", "--resume") == (0, "")
     assert only_run() == run
@@ -161,6 +161,27 @@ def test_only_an_unfinished_run_of_the_same_spec_goes_on(whole: Run, folder: Pat
         f"{whole.directory}: error[run]: is finished",
     )
     assert "is no run" in resume("--resume", "spec.yaml")[1]
+
+
+def test_a_run_that_failed_is_passed_over(whole: Run, folder: Path) -> None:
+    cpu = torch.device("cpu")
+    begun, failed = (Run.create(whole.plan, cpu) for _ in range(2))
+    failed.summarize(status="failed")
+    assert resume("spec.yaml", "--resume")[1].startswith(f"{begun.directory}: ")
+    # Named, it is asked for its state.
+    assert "has no state" in resume("--resume", str(failed.directory))[1]
+
+
+def test_the_default_spec_is_compared_too(whole: Run, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.netspec]\nspec = "spec.yaml"\n')
+    begun = Run.create(whole.plan, torch.device("cpu"))
+    (folder / "spec.yaml").write_text(SPEC.replace("p: 0.5", "p: 0.25"))
+    for arguments in (["--resume"], ["--resume", str(begun.directory)]):
+        code, said = resume(*arguments)
+        assert code == 1
+        assert "its spec differs from spec.yaml: model.4.Dropout.p is 0.5 and 0.25" in said
+    (folder / "spec.yaml").write_text(SPEC.replace("name: small", "name: other"))
+    assert "has no state" in resume("--resume", str(begun.directory))[1]
 
 
 def test_a_changed_spec_is_refused(whole: Run, folder: Path) -> None:

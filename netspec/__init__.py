@@ -12,8 +12,12 @@ from netspec import version
 
 if TYPE_CHECKING:
     from netspec.api import build as build
+    from netspec.api import check as check
+    from netspec.api import evaluate as evaluate
     from netspec.api import export_onnx as export_onnx
+    from netspec.api import predict as predict
     from netspec.api import train as train
+    from netspec.api import verify as verify
     from netspec.diagnostics import Diagnostic as Diagnostic
     from netspec.diagnostics import NetspecError as NetspecError
     from netspec.diagnostics import SpecError as SpecError
@@ -40,12 +44,16 @@ _HOMES = {
     "Spec": "netspec.spec.model",
     "SpecError": "netspec.diagnostics",
     "build": "netspec.api",
+    "check": "netspec.api",
+    "evaluate": "netspec.api",
     "export_onnx": "netspec.api",
     "from_module": "netspec.introspection",
     "load": "netspec.spec.loading",
     "loads": "netspec.spec.loading",
     "plan": "netspec.planning:make_plan",
+    "predict": "netspec.api",
     "train": "netspec.api",
+    "verify": "netspec.api",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

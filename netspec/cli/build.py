@@ -26,26 +26,27 @@ if TYPE_CHECKING:
 @set_option
 def command(spec: Path | None, form: str | None, settings: dict[str, str]) -> None:
     """Compile a spec and print every layer's output shape and size."""
+    from netspec import api
+    from netspec.cli.console import report, write
     from netspec.planning import make_plan
     from netspec.spec.loading import load
 
-    path = spec or default_spec()
-    made = make_plan(load(path, settings))
+    loaded = load(spec or default_spec(), settings)
+    made = make_plan(loaded)
+    if made.warnings:
+        report(made.warnings)
     if form is None:
         show(made)
-        return
-    from netspec import emit
-    from netspec.cli.console import write
-
-    write(emit.FORMATS[form](made))
+    else:
+        write(api.emit(loaded, form))
 
 
 def show(made: Plan) -> None:
     """Build the module, which proves the plan, and print the table and the totals."""
-    from netspec import compiler
+    from netspec import api
     from netspec.cli.console import stdout
 
-    model = compiler.build(made)
+    model = api.build(made.spec)
     console = stdout()
     console.print(table(made))
     total = sum(p.numel() for p in model.parameters())

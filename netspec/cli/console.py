@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netspec.plain import finite
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -47,8 +49,8 @@ def report(diagnostics: Sequence[Diagnostic]) -> None:
 
 
 def say_json(value: Any, indent: int | None = None) -> None:
-    """Plain data as JSON, which escapes all but ASCII."""
-    write(json.dumps(value, indent=indent) + "\n")
+    """Plain data as JSON, which escapes all but ASCII and has null for what is not finite."""
+    write(json.dumps(finite(value), indent=indent, allow_nan=False) + "\n")
 
 
 def write(text: str, *, err: bool = False) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netspec.cli.options import default_spec, set_option
+
+if TYPE_CHECKING:
+    from netspec.spec.model import Spec
+    from netspec.training.run import Run
 
 
 @click.command()
@@ -37,22 +42,24 @@ def command(
     if target.is_dir() and settings:
         raise click.UsageError("a run has its own spec: --set goes with a SPEC")
     from netspec import api
-    from netspec.cli.console import say
-    from netspec.cli.targets import run_of
+    from netspec.cli.console import report, say
     from netspec.spec.loading import load
     from netspec.training.run import Run
 
-    source = (
-        load(target, settings)
-        if (untrained or weights) and not target.is_dir()
-        else run_of(target, settings)
-    )
-    spec = source.plan.spec if isinstance(source, Run) else source
-    path = output or Path("exported") / f"{spec.name}.onnx"
-    if isinstance(source, Run) and (untrained or weights):
-        source = spec
-    made = api.export_onnx(source, path, weights=weights)
-    origin = source.directory if isinstance(source, Run) else weights or "as initialised"
+    spec = None if target.is_dir() else load(target, settings)
+    source: Spec | Run
+    if spec is None:
+        run = Run.open(target)
+        source = run.plan.spec if untrained else run
+    else:
+        source = spec if untrained or weights else api.finished_run(spec)
+    followed = spec if isinstance(source, Run) else None
+    name = source.plan.name if isinstance(source, Run) else source.name
+    path = output or Path("exported") / f"{name}.onnx"
+    made = api.export_onnx(source, path, weights=weights, spec=followed)
+    if made.warnings:
+        report(made.warnings)
+    origin = weights or (source.directory if isinstance(source, Run) else "as initialised")
     say(f"{made.path}: {made.bytes:,} bytes, weights {origin}")
     batches = ", ".join(map(str, made.batches))
     say(f"onnxruntime equals torch within {made.difference:.2g} at batches {batches}")

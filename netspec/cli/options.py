@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from netspec.devices import parse
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -55,6 +57,20 @@ set_option = click.option(
     help="Replace a value of the spec, as train.epochs=1; the value is YAML.",
 )
 
+
+def _device(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The name of a device. Raises DeviceNameError, before anything is read or loaded."""
+    return None if value is None else str(parse(value))
+
+
 device_option = click.option(
-    "--device", metavar="DEVICE", help="cpu, cuda or cuda:N; default: the GPU if there is one."
+    "--device",
+    metavar="DEVICE",
+    callback=_device,
+    help="cpu, cuda or cuda:N; default: the GPU if there is one.",
+)
+
+# Where a model file is run: onnxruntime is asked for a GPU only where the user asks for one.
+runtime_device_option = click.option(
+    "--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda or cuda:N."
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netspec.cli.options import runtime_device_option
+
 if TYPE_CHECKING:
     from netspec.diagnostics import NetspecError
 
@@ -16,15 +18,14 @@ if TYPE_CHECKING:
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@runtime_device_option
 def command(model: Path, inputs: tuple[str, ...], top: int, as_json: bool, device: str) -> None:
     """Predict image files, folders of them, or .npy arrays.
 
     An input that is wrong is reported, the others are answered, and the status is 1.
     """
+    from netspec import api
     from netspec.cli.console import report, say, say_json
-    from netspec.runtime import Session
-    from netspec.runtime.prediction import predictions
 
     refused = 0
 
@@ -33,8 +34,7 @@ def command(model: Path, inputs: tuple[str, ...], top: int, as_json: bool, devic
         refused += 1
         report(error.diagnostics)
 
-    session = Session(model, device)
-    for each in predictions(session, inputs, top, refuse):
+    for each in api.predict(model, inputs, top=top, device=device, refuse=refuse):
         if as_json:
             say_json(each.as_json())
         elif each.top is not None:

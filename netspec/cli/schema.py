@@ -17,10 +17,9 @@ import click
 )
 def command(output: Path) -> None:
     """Write the JSON Schema of specs."""
-    from netspec import files
+    from netspec import api, files
     from netspec.cli.console import say
-    from netspec.spec.schema import schema_text
 
     path = output / "netspec.schema.json"
-    files.write(path, schema_text())
+    files.write(path, api.schema())
     say(path)

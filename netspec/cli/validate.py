@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 @set_option
 def command(specs: tuple[Path, ...], style: str, strict: bool, settings: dict[str, str]) -> None:
     """Check specs: schema, references and every shape, without torch."""
+    from netspec import api
     from netspec.cli.console import report, say, say_json
     from netspec.diagnostics import errors
 
-    results = [(path, *check(path, settings)) for path in specs or (default_spec(),)]
+    results = [(path, *api.check(path, settings)) for path in specs or (default_spec(),)]
     if style == "json":
         say_json({"files": [_row(*each) for each in results]}, indent=2)
     else:
@@ -39,22 +40,6 @@ def command(specs: tuple[Path, ...], style: str, strict: bool, settings: dict[st
     gc.freeze()  # the process ends: a last search for garbage would take a tenth of its time
     failed = any(found if strict else errors(found) for _, _, found in results)
     raise SystemExit(1 if failed else 0)
-
-
-def check(path: Path, settings: dict[str, str]) -> tuple[Plan | None, list[Diagnostic]]:
-    """A spec's plan, and every finding from its text to its shapes."""
-    from netspec import planning
-    from netspec.diagnostics import SpecError
-    from netspec.spec import loading
-
-    try:
-        spec, findings = loading.interpret(loading.document(path, settings), path.parent)
-    except SpecError as error:
-        return None, list(error.diagnostics)
-    plan = planning.check(spec, findings) if spec else None
-    if plan:
-        planning.check_tensor_files(plan, findings)
-    return plan, findings.sorted()
 
 
 def summary(plan: Plan) -> str:

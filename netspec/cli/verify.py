@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
+from netspec.cli.options import runtime_device_option
+
 
 @click.command()
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@runtime_device_option
 def command(model: Path, as_json: bool, device: str) -> None:
     """Prove a model file: undamaged, and right on its own test inputs."""
+    from netspec import api
     from netspec.cli.console import say, say_json
-    from netspec.runtime import Session
-    from netspec.runtime.verification import verify
 
-    session = Session(model, device)
-    found = verify(session)
+    found = api.verify(model, device=device)
     if as_json:
         say_json(found.as_json())
     else:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from netspec.catalogue.sources import Classes
 from netspec.data.dataset import Dataset, PartName
+from netspec.data.loading import load
 from netspec.data.preprocessing import Preprocessing
 from netspec.data.sources import loss_of
 from netspec.diagnostics import Code, InputError
-from netspec.planning import Plan
+from netspec.planning import Plan, make_plan
 from netspec.runtime import Session
 from netspec.runtime.samples import One
 from netspec.spec.loading import loads
@@ -21,9 +22,20 @@ from netspec.spec.model import Named, Spec
 from netspec.spec.reading import parse
 from netspec.spec.writing import resolved, to_yaml
 from netspec.training.criterion import mean
+from netspec.training.evaluation import Evaluation, choose
 from netspec.training.metrics import Measures, metrics_of
 
 BATCH = 64
+
+
+def evaluate_file(session: Session, spec: Spec | None, part: PartName | None) -> Evaluation:
+    """A model file's metrics on the data of `spec`, or of its own spec, for which nothing is
+    downloaded. Raises SpecError, InputError."""
+    plan = make_plan(spec or loads(session.metadata.spec, f"{session.path} (its spec)"))
+    dataset = load(plan, download=spec is not None)
+    used = choose(dataset, part, session.path)
+    warnings = (*plan.warnings, *dataset.warnings)
+    return Evaluation(used, evaluate(plan, session, dataset, used), warnings)
 
 
 def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> Measures:

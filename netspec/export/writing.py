@@ -16,7 +16,7 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
 from netspec.data.sources import vocabulary
-from netspec.diagnostics import Code, InputError, NetspecError, SpecError, spoken
+from netspec.diagnostics import Code, Diagnostic, InputError, NetspecError, SpecError, spoken
 from netspec.export.graph import (
     Deployed,
     convert,
@@ -49,12 +49,14 @@ TOLERANCE = Tolerance(rtol=1e-5, atol=1e-3)
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: `difference` is the largest from torch over all batches compared."""
+    """What was written: `difference` is the largest from torch over all batches compared,
+    `warnings` what is legal and probably not meant."""
 
     path: Path
     bytes: int
     difference: float
     batches: tuple[int, ...] = BATCHES
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def write(
@@ -66,10 +68,7 @@ def write(
     of 1, 2 and 7. Raises SpecError where it does not, or where the network cannot be exported.
     """
     files.check(path)
-    findings = Findings(plan.spec.document)
-    check_export(plan, findings, torch.__version__)
-    if findings.errors:
-        raise SpecError(findings.sorted())
+    warnings = check(plan)
     _check_state(plan, model)
     training = model.training
     try:
@@ -88,7 +87,16 @@ def write(
         )
     finally:
         model.train(training)
-    return Export(path, len(content), max(differences))
+    return Export(path, len(content), max(differences), warnings=warnings)
+
+
+def check(plan: Plan) -> tuple[Diagnostic, ...]:
+    """The warnings about a network's export. Raises SpecError where it cannot be exported."""
+    findings = Findings(plan.spec.document)
+    check_export(plan, findings, torch.__version__)
+    if findings.errors:
+        raise SpecError(findings.sorted())
+    return tuple(findings.sorted())
 
 
 def _check_state(plan: Plan, model: nn.Module) -> None:

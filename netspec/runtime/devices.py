@@ -11,7 +11,8 @@ from typing import Any
 
 import onnxruntime
 
-from netspec.diagnostics import Code, InputError, NetspecError, SetupError
+from netspec.devices import Device
+from netspec.diagnostics import Code, NetspecError, SetupError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -19,23 +20,18 @@ CUDA = "CUDAExecutionProvider"
 _FATAL, _WARNING = 4, 2
 
 
-def open_model(content: bytes, options: onnxruntime.SessionOptions, device: str) -> Any:
-    """An onnxruntime.InferenceSession of the model on `device`: `cpu`, `cuda` or `cuda:N`.
+def open_model(content: bytes, options: onnxruntime.SessionOptions, device: Device) -> Any:
+    """An onnxruntime.InferenceSession of the model on `device`.
 
-    onnxruntime goes on with the CPU where CUDA doesn't load; here that is a SetupError. Raises
-    InputError for another device, and lets onnxruntime's own errors about the model pass.
+    onnxruntime goes on with the CPU where CUDA doesn't load; here that is a SetupError.
+    onnxruntime's own errors about the model pass.
     """
-    if device == "cpu":
+    if device.gpu is None:
         return onnxruntime.InferenceSession(content, options, providers=[CPU])
-    known = re.fullmatch(r"cuda(?::(\d{1,3}))?", device)
-    if known is None:
-        raise InputError.of(
-            Code.VALUE, f"there is no device '{device}'", remedy="known are cpu, cuda and cuda:N"
-        )
     if CUDA not in onnxruntime.get_available_providers():
         raise _refusal(device, "the installed onnxruntime is built without CUDA")
     # TF32 would keep 10 bits of a float32's mantissa: more than the tolerance of the test vectors.
-    provider = (CUDA, {"device_id": known[1] or "0", "use_tf32": "0"})
+    provider = (CUDA, {"device_id": str(device.gpu), "use_tf32": "0"})
     said = io.StringIO()
     onnxruntime.set_default_logger_severity(_FATAL)
     try:
@@ -70,7 +66,7 @@ def _lacking() -> str | None:
     return None
 
 
-def _refusal(device: str, why: str) -> NetspecError:
+def _refusal(device: Device, why: str) -> NetspecError:
     driver = "libcuda.so" in why
     return SetupError.of(
         Code.ENVIRONMENT,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netspec.plain import finite
 from netspec.runtime import samples
 from netspec.runtime.metadata import Metadata
 from netspec.runtime.session import Session
@@ -32,9 +33,9 @@ class Prediction:
     def as_json(self) -> dict[str, Any]:
         """Plain data; what is not finite is null, which JSON can say."""
         if self.top is not None:
-            top = [{"class": name, "probability": _finite(p)} for name, p in self.top]
+            top = [{"class": name, "probability": finite(p)} for name, p in self.top]
             return {"input": self.label, "top": top}
-        return {"input": self.label, "values": _finite(np.asarray(self.values).tolist())}
+        return {"input": self.label, "values": finite(np.asarray(self.values).tolist())}
 
 
 def predictions(
@@ -94,9 +95,3 @@ def sigmoid(scores: Array) -> Array:
     small = np.exp(-np.abs(scores))
     shares: Array = np.where(scores >= 0, 1, small) / (1 + small)
     return shares
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

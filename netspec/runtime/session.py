@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from netspec import files
+from netspec.devices import parse
 from netspec.diagnostics import Code, InputError, NetspecError
 from netspec.runtime import devices, integrity, metadata, samples
 from netspec.shapes import name, show
@@ -32,11 +33,11 @@ class Session:
     The file is untrusted: its seal is checked over its bytes before anything parses them, and
     onnxruntime gets these bytes, not the path. No other file is read on a model's behalf.
     Raises InputError (code MODEL) for any other or a damaged file, SetupError where the device
-    can't be had; never falls back from GPU to CPU.
+    can't be had, DeviceNameError where there is none of the name; never falls back from GPU to CPU.
     """
 
     def __init__(self, path: str | os.PathLike[str], device: str = "cpu") -> None:
-        self.path = Path(path)
+        self.path, chosen = Path(path), parse(device)
         content = self._content()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
@@ -46,7 +47,7 @@ class Session:
             "session.model_external_initializers_file_folder_path", os.devnull
         )
         try:
-            self._session = devices.open_model(content, options, device)
+            self._session = devices.open_model(content, options, chosen)
         except NetspecError:
             raise
         except Exception as error:  # its classes share no base but this one

@@ -62,6 +62,22 @@ WRONG_USAGE: dict[str, tuple[list[str | Path], str]] = {
         "--resume takes no --set",
     ),
     "a device of no kind": (["train", PERCEPTRON, "--device", "abacus"], "'abacus' is no device"),
+    "a device of no kind to predict on": (
+        ["predict", "absent.onnx", "a.npy", "--device", "cuda:x"],
+        "'cuda:x' is no device",
+    ),
+    "a device of no kind to verify on": (
+        ["verify", "absent.onnx", "--device", "gpu"],
+        "'gpu' is no device",
+    ),
+    "a device of no kind to measure on": (
+        ["evaluate", "absent.onnx", "--device", "mps"],
+        "'mps' is no device",
+    ),
+    "a run with another spec": (
+        ["evaluate", SPECS, "--spec", PERCEPTRON],
+        "--spec goes with a MODEL.onnx",
+    ),
     "no inputs": (["predict", "model.onnx"], "Missing argument"),
     "a part of no name": (["evaluate", "run", "--part", "holdout"], "Invalid value for '--part'"),
 }
@@ -277,7 +293,7 @@ def test_evaluate(netspec: Run, project: Path) -> None:
 
 def test_export(netspec: Run, project: Path) -> None:
     (run,) = Path("runs/perceptron").iterdir()
-    done = netspec("export", "--onnx", "net.yaml")
+    done = netspec("export", "--onnx", "net.yaml", "--set", "train.epochs=2")
     assert (done.status, done.err) == (0, "")
     first, second = done.out.splitlines()
     size = Path("exported/perceptron.onnx").stat().st_size
@@ -296,7 +312,8 @@ def test_export(netspec: Run, project: Path) -> None:
     assert np.array_equal(by_run.run(inputs), by_weights.run(inputs))
 
     done = netspec("export", "--onnx", "net.yaml", "--weights", "absent.safetensors")
-    assert (done.status, done.err) == (1, "absent.safetensors: error[run]: is not there\n")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("absent.safetensors: error[run]: there is no such file\n")
 
 
 def test_predict(netspec: Run, project: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from netspec.devices import parse
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.runtime import Session, integrity
 from netspec.runtime.metadata import Input, Output
@@ -333,7 +334,7 @@ def test_cuda_is_refused_and_never_falls_back(
     assert caught.value.exit_status == 3
     (found,) = caught.value.diagnostics
     assert found.code == Code.ENVIRONMENT
-    assert f"'{device}'" in found.message
+    assert f"'{parse(device)}'" in found.message
     assert "pip install 'netspec-compiler[runtime-gpu]'" in (found.remedy or "")
     assert capfd.readouterr() == ("", "")
 

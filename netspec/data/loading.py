@@ -17,7 +17,7 @@ from netspec.data.sources import counted, loss_of, read, vocabulary
 from netspec.diagnostics import Code, Diagnostic, Severity
 from netspec.planning import Plan
 from netspec.planning.pipeline import divide
-from netspec.planning.training import check_target
+from netspec.planning.training import check_target, unmeasured
 from netspec.spec.document import Document, Route
 from netspec.spec.model import Split
 
@@ -139,7 +139,15 @@ def _check_bounds(name: PartName, targets: Tensor, loss: str, bounds: Bounds) ->
 
 
 def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
-    """Arrays that look like images of 8 bits: floats of images lie in [0, 1]."""
+    """Metrics without a part to measure, where only the data know the parts; arrays that look like
+    images of 8 bits: floats of images lie in [0, 1]."""
+    metrics = plan.training.metrics if plan.training else ()
+    known = plan.pipeline is not None and plan.pipeline.parts is not None
+    if not known and (refusal := unmeasured(metrics, dataset.parts)):
+        place = plan.spec.document.place(("train", "metrics"), key=True)
+        yield Diagnostic(
+            Code.TRAIN, refusal.message, place, refusal.remedy, severity=Severity.WARNING
+        )
     shape, inputs = plan.input.shape, dataset.parts["train"].inputs
     assert plan.pipeline is not None
     source = plan.pipeline.source

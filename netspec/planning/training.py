@@ -150,10 +150,10 @@ def _schedule(train: Train, monitor: Monitoring, findings: Findings) -> Scheduli
     entry = SCHEDULERS[named.type]
     default = "step" if train.steps is not None else entry.interval
     interval = named.siblings.get("interval") or default
+    directed = entry.directed(monitor.rising)
     try:
         if entry.direction and interval == "step":
             raise Refusal("it follows an epoch's measure", "write `interval: epoch` beside it")
-        directed = entry.directed(monitor.rising)
         for param, wanted in directed.items():
             if named.args.get(param, wanted) != wanted:
                 better = "rises" if monitor.rising else "falls"

@@ -17,15 +17,17 @@ from netspec.training.run import WEIGHTS, Run, read_weights
 
 def weights_of(run: Run) -> dict[str, Tensor]:
     """A run's best weights. Raises InputError where there are none, or its spec was edited."""
+    found = run.weights()  # first: what is damaged says nothing of its network
     _check(run.directory / WEIGHTS, run.plan)
-    return run.weights()
+    return found
 
 
 def weights_for(plan: Plan, path: Path) -> dict[str, Tensor]:
     """A .safetensors file's tensors. Raises InputError where the file says that they are another
     network's; one that netspec did not write says nothing, and its shapes decide."""
+    found = read_weights(path)
     _check(path, plan)
-    return read_weights(path)
+    return found
 
 
 def _check(path: Path, plan: Plan) -> None:

@@ -142,6 +142,31 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on(
     assert equal(run, whole)
 
 
+def test_a_long_validation_stops_as_soon(folder: Path) -> None:
+    # 50 batches to learn from, then 49 950 to measure.
+    (folder / "spec.yaml").write_text("""\
+netspec: 1
+name: small
+input: [3]
+model: [Linear: {out_features: 1}]
+data: {source: {Synthetic: {samples: 100000, targets: 1}}, split: {validation: 0.999}}
+train: {epochs: 1, batch_size: 2, loss: MSELoss, optimizer: {SGD: {lr: 0.01}}}
+""")
+    asked = 0.0
+
+    def measuring() -> bool:
+        nonlocal asked
+        if begun():
+            time.sleep(1.0)
+            asked = time.monotonic()
+        return asked > 0
+
+    code, _ = stop(signal.SIGTERM, measuring)
+    assert time.monotonic() - asked < 2
+    assert code == 143
+    assert only_run().state()[0]["position"]["batch"] >= 40
+
+
 def test_a_run_that_is_killed_goes_on_from_its_last_epoch(whole: Run, folder: Path) -> None:
     code, _ = stop(signal.SIGKILL, lambda: epochs_done(2))
     assert code == -signal.SIGKILL

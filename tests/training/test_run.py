@@ -203,6 +203,15 @@ def test_a_run_whose_summary_is_damaged_is_not_passed_over(begun: Run, whole: Ru
     assert newest.directory.name == "2"
 
 
+def test_damage_is_not_exported(begun: Run, tmp_path: Path) -> None:
+    for name in (WEIGHTS, SUMMARY):
+        copy = Path(shutil.copytree(begun.directory, tmp_path / name))
+        flip(copy / name, 99)
+        with pytest.raises(InputError, match=f"{name}: .*is damaged"):
+            netspec.export_onnx(Run.open(copy), tmp_path / "small.onnx")
+    assert not (tmp_path / "small.onnx").exists()
+
+
 # Wrong content of the right form
 
 
@@ -300,6 +309,18 @@ def test_data_that_changed_are_refused(samples: int, words: str, tmp_path: Path)
         netspec.train(spec, device="cpu", resume=run)
     save(40)
     assert netspec.train(spec, device="cpu", resume=run).status == "finished"
+
+
+def test_doubts_about_the_data_are_said_and_stop_nothing(tmp_path: Path) -> None:
+    inputs = numpy.arange(160, dtype=numpy.float32).reshape(40, 1, 2, 2)
+    numpy.savez(tmp_path / "data.npz", x=inputs, y=inputs[:, 0, 0, :1])
+    source = f"{{Tensors: {{path: {tmp_path}/data.npz, inputs: x, targets: y}}}}"
+    text = SPEC.replace("{Synthetic: {samples: 40, targets: 1}}", source)
+    text = text.replace("input: [3]\nmodel:\n", "input: [1, 2, 2]\nmodel:\n  - Flatten\n")
+    listener = Recorder()
+    assert train(text, tmp_path / "runs", listener).status == "finished"
+    (said,) = listener.said
+    assert "whole numbers from 0 to" in said
 
 
 # One process at a time

@@ -14,7 +14,7 @@ from netspec.catalogue.losses import Bounds
 from netspec.catalogue.sources import Classes, Target, Unknown
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
 from netspec.data.sources import counted, loss_of, read, vocabulary
-from netspec.diagnostics import Code, Diagnostic, Severity
+from netspec.diagnostics import Code, Diagnostic, Severity, spoken
 from netspec.planning import Plan
 from netspec.planning.pipeline import divide
 from netspec.planning.training import check_target, unmeasured
@@ -146,7 +146,7 @@ def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
     if not known and (refusal := unmeasured(metrics, dataset.parts)):
         place = plan.spec.document.place(("train", "metrics"), key=True)
         yield Diagnostic(
-            Code.TRAIN, refusal.message, place, refusal.remedy, severity=Severity.WARNING
+            Code.TRAIN, refusal.message, place, spoken(refusal.remedy), severity=Severity.WARNING
         )
     shape, inputs = plan.input.shape, dataset.parts["train"].inputs
     assert plan.pipeline is not None

@@ -59,7 +59,7 @@ def metrics_of(
 
 def _metric(named: Named, probabilities: bool, ignored: int | None) -> Metric:
     entry = METRICS[named.type]
-    function, args = attribute(entry), entry.complete(named.args)
+    function, args = attribute(entry), dict(named.args)
     if "classes" in entry.tasks:
         args["ignored"] = ignored
     if entry.halved and probabilities:

@@ -35,22 +35,24 @@ def monitor_of(rest: str, split: str) -> Monitor:
     return Monitor(plan, load_data(plan))
 
 
+def improvements(monitor: Monitor, measure: str, *values: float) -> list[bool]:
+    """Whether each of a run's epochs is the best so far."""
+    rows = ({"epoch": epoch, measure: value} for epoch, value in enumerate(values))
+    return [monitor.improved(row) for row in rows]
+
+
 def test_a_metric_rises_and_the_loss_falls() -> None:
     monitor = monitor_of(ACCURACY, VALIDATED)
-    rows = [{"validation_accuracy": each, "validation_loss": 1.0} for each in (0.5, 0.4, 0.6)]
-    assert [monitor.improved(row) for row in rows] == [True, False, True]
+    assert improvements(monitor, "validation_accuracy", 0.5, 0.4, 0.6) == [True, False, True]
+    assert monitor.epoch == 2
     monitor = monitor_of("", VALIDATED)
-    assert [monitor.improved({"validation_loss": each}) for each in (3, 4, 2)] == [
-        True,
-        False,
-        True,
-    ]
+    assert improvements(monitor, "validation_loss", 3.0, 4.0, 2.0) == [True, False, True]
 
 
 def test_without_a_validation_part_the_last_is_the_best() -> None:
     monitor = monitor_of("", "{}")
-    assert monitor.improved({"train_loss": 1.0})
-    assert monitor.improved({"train_loss": 2.0})
+    assert improvements(monitor, "train_loss", 1.0, 2.0) == [True, True]
+    assert monitor.epoch == 1
     assert monitor.value({"train_loss": 2.0}) == 2.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -41,7 +42,8 @@ class Case(NamedTuple):
     target: Tensor
 
     def figures(self, size: int) -> Measures:
-        loss = make_loss(self.loss)
+        completed = LOSSES[self.loss.type].complete(self.loss.args)
+        loss = make_loss(replace(self.loss, args=completed))
         probabilities = LOSSES[self.loss.type].probabilities
         metrics = metrics_of(self.metrics, probabilities=probabilities, ignored=loss.ignored)
         return evaluate(lambda output: output, self.batches(size), loss, metrics)

@@ -88,6 +88,28 @@ class Dataset:
         return {**parts, "classes": list(self.classes) if self.classes else None}
 
 
+def changes(before: Any, now: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, for a person; `before` may be anything."""
+    before = before if isinstance(before, dict) else {}
+    found = []
+    for name in {**before, **now}:
+        one, other = before.get(name), now.get(name)
+        if one == other:
+            continue
+        if name == "classes":
+            found.append(f"its classes are {other}, and were {one}")
+            continue
+        had, has = (
+            each.get("samples", 0) if isinstance(each, dict) else 0 for each in (one, other)
+        )
+        found.append(
+            f"the {name} part has {has} samples, and had {had}"
+            if had != has
+            else f"the {name} part's content differs"
+        )
+    return found
+
+
 def _sha256(part: Part) -> str:
     found = hashlib.sha256()
     for each in (part.inputs, part.targets):

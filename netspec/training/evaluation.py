@@ -12,8 +12,7 @@ from netspec.catalogue.losses import LOSSES
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
 from netspec.diagnostics import Code, Diagnostic, InputError
-from netspec.training.loop import measure
-from netspec.training.metrics import Measures, metrics_of
+from netspec.training.metrics import Measures, measure, metrics_of
 from netspec.training.optimization import make_loss
 from netspec.training.run import Run, load_weights
 from netspec.training.weights import weights_of

@@ -6,7 +6,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ from torch import nn
 from netspec.catalogue.losses import LOSSES
 from netspec.compiler import build, frozen
 from netspec.data.batches import Batch, Batches
-from netspec.data.dataset import Dataset, PartName
+from netspec.data.dataset import Dataset, PartName, changes
 from netspec.data.loading import load
 from netspec.diagnostics import (
     Code,
-    Diagnostic,
     InputError,
     NetspecError,
     SetupError,
@@ -31,11 +30,11 @@ from netspec.diagnostics import (
 from netspec.planning import Plan
 from netspec.spec.document import Route
 from netspec.spec.writing import digest
-from netspec.training.criterion import Criterion, mean
+from netspec.training.criterion import mean
 from netspec.training.interruption import Interruption
 from netspec.training.listening import Listener
 from netspec.training.lock import locked
-from netspec.training.metrics import Measures, Metric, evaluate, metrics_of
+from netspec.training.metrics import Measures, measure, metrics_of
 from netspec.training.monitor import Monitor
 from netspec.training.optimization import Length, make_loss, make_optimizer, make_schedule
 from netspec.training.run import METRICS, SUMMARY, WEIGHTS, Run, load_weights
@@ -348,8 +347,7 @@ class Trainer:
         )
 
     def _error(self, path: Route, message: str, remedy: str | None = None) -> SpecError:
-        place = self.spec.document.place(path, key=True)
-        return SpecError([Diagnostic(Code.TRAIN, message, place, remedy)])
+        return self.spec.document.error(Code.TRAIN, message, path, remedy, key=True)
 
     def _seed(self) -> None:
         if self.random is None:
@@ -435,26 +433,9 @@ class Trainer:
 
     def _check_data(self, found: Any, run: Run) -> None:
         """Raises InputError where the data are not those of the run's beginning."""
-        wanted = self.dataset.fingerprint
-        if found == wanted:
+        changed = changes(found, self.dataset.fingerprint)
+        if not changed:
             return
-        before = found if isinstance(found, dict) else {}
-        changed = []
-        for name in [*before, *(each for each in wanted if each not in before)]:
-            one, other = before.get(name), wanted.get(name)
-            if one == other:
-                continue
-            if name == "classes":
-                changed.append(f"its classes are {other}, and were {one}")
-                continue
-            counts = [
-                each.get("samples", 0) if isinstance(each, dict) else 0 for each in (one, other)
-            ]
-            changed.append(
-                f"the {name} part has {counts[1]} samples, and had {counts[0]}"
-                if counts[0] != counts[1]
-                else f"the {name} part's content differs"
-            )
         raise InputError.of(
             Code.RUN,
             f"its data have changed: {'; '.join(changed)}",
@@ -481,34 +462,6 @@ class Trainer:
     def _warn(self, damage: InputError, done: str) -> None:
         for found in damage.diagnostics:
             self.listener.warn(found._replace(severity=Severity.WARNING, remedy=done))
-
-
-def measure(
-    plan: Plan,
-    model: nn.Module,
-    dataset: Dataset,
-    part: PartName,
-    device: torch.device,
-    loss: Criterion,
-    metrics: dict[str, Metric],
-    between: Callable[[], None] | None = None,
-) -> Measures:
-    """Loss and metrics of a model on one part, in evaluation mode.
-
-    between: is called before each batch; what it raises ends the measuring.
-    """
-    assert plan.training is not None
-    size = plan.training.batch_size
-    batches = Batches(plan, dataset.parts[part], device, batch_size=size)
-    model.eval()
-    return evaluate(model, _watched(batches.epoch(0), between), loss, metrics)
-
-
-def _watched(batches: Iterator[Batch], between: Callable[[], None] | None) -> Iterator[Batch]:
-    for batch in batches:
-        if between is not None:
-            between()
-        yield batch
 
 
 def _tensorboard(directory: Path) -> Any:

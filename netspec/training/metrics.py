@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from netspec.catalogue.metrics import METRICS
 from netspec.compiler import attribute
-from netspec.data.batches import Batch
+from netspec.data.batches import Batch, Batches
+from netspec.data.dataset import Dataset, PartName
+from netspec.planning import Plan
 from netspec.spec.model import Named
 from netspec.training.criterion import Criterion, counted, mean
 
@@ -85,3 +87,31 @@ def evaluate(
         name: loss.figure(tally) if name == "loss" else mean(tally)
         for name, tally in tallies.items()
     }
+
+
+def measure(
+    plan: Plan,
+    model: nn.Module,
+    dataset: Dataset,
+    part: PartName,
+    device: torch.device,
+    loss: Criterion,
+    metrics: dict[str, Metric],
+    between: Callable[[], None] | None = None,
+) -> Measures:
+    """Loss and metrics of a model on one part, in evaluation mode.
+
+    between: is called before each batch; what it raises ends the measuring.
+    """
+    assert plan.training is not None
+    size = plan.training.batch_size
+    batches = Batches(plan, dataset.parts[part], device, batch_size=size)
+    model.eval()
+    return evaluate(model, _watched(batches.epoch(0), between), loss, metrics)
+
+
+def _watched(batches: Iterator[Batch], between: Callable[[], None] | None) -> Iterator[Batch]:
+    for batch in batches:
+        if between is not None:
+            between()
+        yield batch

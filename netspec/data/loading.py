@@ -43,9 +43,9 @@ def load(plan: Plan, *, download: bool = True) -> Dataset:
         for name, part in dataset.parts.items():
             _check_inputs(name, part, plan)
             _check_targets(name, part, dataset.target, plan)
-    if plan.spec.train and not isinstance(dataset.target, Unknown):
-        with _refused(document, plan.spec.train.loss.path, Code.TRAIN):
-            check_target(plan.spec.train.loss, plan.output, dataset.target)
+    if plan.training and not isinstance(dataset.target, Unknown):
+        with _refused(document, plan.training.loss.path, Code.TRAIN):
+            check_target(plan.training.loss, plan.output, dataset.target)
     return replace(dataset, warnings=tuple(_doubts(plan, dataset)))
 
 

@@ -132,11 +132,10 @@ def synthetic(request: Request) -> Dataset:
 
 def loss_of(plan: Plan) -> tuple[Loss | None, dict[str, Any]]:
     """What the targets are for, with its arguments."""
-    train = plan.spec.train
-    if train is None:
+    if plan.training is None:
         return None, {}
-    entry = LOSSES[train.loss.type]
-    return entry, entry.complete(train.loss.args)
+    loss = plan.training.loss
+    return LOSSES[loss.type], dict(loss.args)
 
 
 def counted(labels: Tensor, loss: Mapping[str, Any]) -> Tensor:

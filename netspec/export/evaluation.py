@@ -49,7 +49,7 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
             file=str(session.path),
             remedy="give the spec that it was exported from with --spec",
         )
-    named = plan.spec.train.metrics if plan.spec.train else ()
+    named = plan.training.metrics if plan.training else ()
     if not named and isinstance(dataset.target, Classes):
         named = (Named("accuracy", {}, ()),)
     if not named:

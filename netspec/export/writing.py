@@ -216,8 +216,7 @@ def _vectors(plan: Plan, module: Deployed) -> tuple[Vector, ...]:
 
 def _task(plan: Plan) -> Task:
     """What the outputs mean, by the loss; without one, by the activation."""
-    train = plan.spec.train
-    if train is None:
+    if plan.training is None:
         by_activation: dict[str, Task] = {"softmax": "classes", "sigmoid": "binary"}
         return by_activation.get(plan.spec.onnx.output, "values")
-    return LOSSES[train.loss.type].task
+    return LOSSES[plan.training.loss.type].task

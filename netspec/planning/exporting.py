@@ -73,7 +73,7 @@ def _of(last: Node) -> Activation:
 
 
 def _check_output(plan: Plan, findings: Findings) -> None:
-    applied, last, train = plan.spec.onnx.output, plan.root.last, plan.spec.train
+    applied, last, train = plan.spec.onnx.output, plan.root.last, plan.training
     if applied == "none":
         return
     if last and LAYERS[last.type].values == "unit":

@@ -156,3 +156,13 @@ def test_targets_that_the_loss_ignores_are_not_counted(tmp_path: Path) -> None:
     assert not counted.all() and right[~counted].mean() != right[counted].mean()
     found = evaluate(plan, session, dataset, "train")
     assert found["accuracy"] == pytest.approx(right[counted].mean())
+
+
+def test_metrics_have_the_spec_s_parameters_and_their_defaults(tmp_path: Path) -> None:
+    """Of ten classes' five likeliest: fewer than all, more than the likeliest."""
+    text = SPEC.format(source=SYNTHETIC, split="{}", seed=0)
+    made = loads(text.replace("optimizer: SGD", "optimizer: SGD, metrics: [accuracy, top_k]"))
+    plan = netspec.plan(made)
+    session = netspec.Session(netspec.export_onnx(made, tmp_path / "a.onnx").path)
+    found = evaluate(plan, session, load(plan), "train")
+    assert found["accuracy"] < found["top_k"] < 1

@@ -132,11 +132,14 @@ def _check_padding(image: Image, sides: list[int], args: dict[str, Any]) -> None
 def _random_crop(image: Image, args: dict[str, Any]) -> Image:
     height, width = pair(args["size"])
     sides = _sides(args["padding"] or 0)
-    _check_padding(image, sides, args)
     grown = image.sized(
         _grow(image.height, sides[1] + sides[3]), _grow(image.width, sides[0] + sides[2])
     )
-    if not args["pad_if_needed"] and (_least(grown.height) < height or _least(grown.width) < width):
+    # What lacks is added on both sides, and padded with the rest at once.
+    lacks = [max(0, width - _least(grown.width)), max(0, height - _least(grown.height))]
+    needed = lacks * 2 if args["pad_if_needed"] else [0] * 4
+    _check_padding(image, [side + more for side, more in zip(sides, needed, strict=True)], args)
+    if not args["pad_if_needed"] and any(lacks):
         raise Refusal(
             f"RandomCrop to {height}x{width} of an image of {grown}",
             "make `padding` larger, or put a Resize before it",

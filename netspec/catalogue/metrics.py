@@ -13,25 +13,29 @@ from netspec.catalogue.types import POSITIVE
 class Metric(Component):
     """`tasks`: what it can judge: `classes`: class indices; `binary`: 0 or 1 for each output;
     `values`: floats. `rising`: whether more is better. `halved`: it takes a `threshold` between no
-    and yes: 0 for scores, 0.5 for probabilities."""
+    and yes: 0 for scores, 0.5 for probabilities. `share`: it is one, of 1."""
 
     tasks: frozenset[Task]
     rising: bool = False
     halved: bool = False
+    share: bool = False
 
+
+ACCURACY = Metric(
+    name="accuracy",
+    target="netspec.training.metrics:accuracy",
+    doc="share of targets that are the largest output; with 0/1 targets, share "
+    "of outputs on the right side of the threshold",
+    tasks=frozenset({"classes", "binary"}),
+    rising=True,
+    halved=True,
+    share=True,
+)
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(
-            name="accuracy",
-            target="netspec.training.metrics:accuracy",
-            doc="share of targets that are the largest output; with 0/1 targets, share "
-            "of outputs on the right side of the threshold",
-            tasks=frozenset({"classes", "binary"}),
-            rising=True,
-            halved=True,
-        ),
+        ACCURACY,
         Metric(
             name="top_k",
             target="netspec.training.metrics:top_k",
@@ -39,6 +43,7 @@ METRICS: dict[str, Metric] = {
             params=(Param("k", POSITIVE, 5),),
             tasks=frozenset({"classes"}),
             rising=True,
+            share=True,
         ),
         Metric(
             name="mae",

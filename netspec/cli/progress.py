@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from netspec.catalogue.metrics import METRICS
 from netspec.cli.console import report, say
 from netspec.data.dataset import Dataset
 from netspec.diagnostics import Diagnostic
@@ -16,7 +17,7 @@ from netspec.training.metrics import Measures
 from netspec.training.optimization import Length
 from netspec.training.run import Run
 
-SHARES = ("accuracy", "top_k")
+SHARES = tuple(metric.name for metric in METRICS.values() if metric.share)
 BATCHES_PER_LINE = 100
 
 

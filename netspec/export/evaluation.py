@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from netspec.catalogue.metrics import ACCURACY
 from netspec.catalogue.sources import Classes
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
@@ -51,7 +52,7 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
         )
     named = plan.training.metrics if plan.training else ()
     if not named and isinstance(dataset.target, Classes):
-        named = (Named("accuracy", {}, ()),)
+        named = (Named(ACCURACY.name, {}, ()),)
     if not named:
         raise InputError.of(
             Code.MODEL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -52,6 +53,17 @@ def deployed(plan: Plan, model: nn.Module) -> Deployed:
     """The module that is exported, in evaluation mode on the CPU."""
     preprocessing = Preprocessing(plan.pipeline) if plan.pipeline and takes_images(plan) else None
     return Deployed(model, preprocessing, plan.spec.onnx.output).cpu().eval()
+
+
+def in_float64(module: Deployed) -> Deployed:
+    """A copy whose network computes in float64 on what `module`'s gets in float32."""
+    wide = copy.deepcopy(module)
+    wide.model.double().register_forward_pre_hook(_widened)
+    return wide
+
+
+def _widened(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.double() if x.is_floating_point() else x for x in inputs)
 
 
 def takes_images(plan: Plan) -> bool:

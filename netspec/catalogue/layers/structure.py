@@ -63,7 +63,17 @@ class Container(Layer):
         return self.params[0].schema() if self.bare else super().schema()
 
 
+def _arithmetic(outputs: list[Tensor]) -> None:
+    """Refuse sums and products of token ids: they may be larger than any id is."""
+    if len(outputs) > 1 and any(output.dtype == "int64" for output in outputs):
+        raise Refusal(
+            "it would do arithmetic on token ids, and the result is no token's id",
+            "turn them into floats before, with `Embedding`",
+        )
+
+
 def _residual(call: Call, outputs: list[Tensor]) -> Tensor:
+    _arithmetic(outputs)
     body, shortcut = outputs
     if body != shortcut:
         raise Refusal(
@@ -77,6 +87,7 @@ def _parallel(call: Call, outputs: list[Tensor]) -> Tensor:
     if len({output.dtype for output in outputs}) > 1:
         raise Refusal(f"the branches end in different dtypes: {_list(outputs)}")
     if call["merge"] != "cat":
+        _arithmetic(outputs)
         merged = outputs[0].shape
         for output in outputs[1:]:
             merged = _broadcast(merged, output.shape, outputs)

@@ -11,6 +11,7 @@ from io import StringIO
 from typing import Any
 
 import onnx
+import onnx_ir
 import torch
 from torch import Tensor, nn
 
@@ -123,7 +124,7 @@ def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
                 external_data=False,
                 verbose=False,
             )
-    except torch.onnx.OnnxExporterError as error:
+    except (torch.onnx.OnnxExporterError, onnx_ir.passes.PassError) as error:
         cause = error.__cause__ or error
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise SpecError.of(

@@ -1,4 +1,5 @@
-"""What torch's exporter can't do, computed, in evaluation mode, by what it can.
+"""What torch's exporter can't do, or onnxruntime does badly, computed, in evaluation mode, by what
+they can.
 
 Each function stands for the `forward` of the layer whose catalogue entry is `exported_as` it.
 """
@@ -61,3 +62,10 @@ def adaptive_max_pool(pool: Any, x: Tensor) -> Tensor:
 def rrelu(layer: nn.RReLU, x: Tensor) -> Tensor:
     """The exporter has none."""
     return functional.leaky_relu(x, (layer.lower + layer.upper) / 2)
+
+
+def glu(layer: nn.GLU, x: Tensor) -> Tensor:
+    """onnxruntime's sigmoid is off by some 1e-7, which is much of a gate that is all but shut."""
+    dim = layer.dim % x.dim()
+    values, gates = x.unflatten(dim, (2, -1)).unbind(dim)
+    return values / (1 + torch.exp(-gates))

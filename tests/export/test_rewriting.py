@@ -18,9 +18,10 @@ CASES = {
     "AdaptiveMaxPool1d": ["{output_size: 1}", "{output_size: [17]}"],
     "AdaptiveMaxPool2d": ["{output_size: 1}", "{output_size: [3, null]}", "{output_size: [2, 4]}"],
     "AdaptiveMaxPool3d": ["{output_size: 1}", "{output_size: [null, 3, 2]}"],
+    "GLU": ["{}", "{dim: 1}"],
     "RReLU": ["{}", "{lower: 0.2, upper: 0.4}"],
 }
-INPUTS = {"AdaptiveMaxPool2d": (2, 6, 8), "AdaptiveMaxPool3d": (2, 4, 6, 8)}
+INPUTS = {"GLU": (2, 6), "AdaptiveMaxPool2d": (2, 6, 8), "AdaptiveMaxPool3d": (2, 4, 6, 8)}
 
 
 def test_every_entry_that_is_exported_as_another_has_cases() -> None:

@@ -16,6 +16,7 @@ from torch import nn
 
 from netspec import compiler, emit
 from netspec.catalogue.layers import FAMILIES
+from netspec.data.sources import vocabulary
 from netspec.diagnostics import SpecError
 from netspec.export import writing
 from netspec.introspection import from_module
@@ -88,7 +89,7 @@ def batch(made: Plan, values: Mapping[str, int], size: int) -> torch.Tensor:
     shape = [size, *(at(dim, values) for dim in made.input.shape)]
     if made.input.dtype == "float32":
         return torch.randn(shape)
-    return torch.zeros(shape, dtype=torch.int64)  # an id, also when a Residual adds it to itself
+    return torch.randint(0, vocabulary(made), shape)
 
 
 def outputs(model: nn.Sequential, made: Plan, x: torch.Tensor) -> dict[str, tuple[Any, ...]]:

@@ -144,6 +144,7 @@ MORE_ACTIVATIONS = [
         name="GLU",
         params=(Param("dim", INTEGER, -1, "the batch is 0"),),
         output=_glu,
+        exported_as="netspec.export.rewriting:glu",
         doc="halves `dim` (Dauphin et al., 2016, arXiv:1612.08083)",
     ),
     Layer(

@@ -96,7 +96,7 @@ def _any(_: Call) -> None:
     """Most layers are exported by every torch that netspec takes."""
 
 
-def _fine(_: Call) -> None:
+def fine(_: Call) -> None:
     """Most layers can be exported, whatever their parameters are."""
 
 
@@ -138,7 +138,7 @@ class Layer(Component):
     output: Callable[[Call], Tensor | Shape] = _same
     weights: Callable[[Call], Weights] = _none
     macs: Callable[[Call], Dim] = _zero
-    exportable: Callable[[Call], None] = _fine
+    exportable: Callable[[Call], None] = fine
     exported_as: str = ""
     exported_since: Callable[[Call], str | None] = _any
     withheld: Mapping[str, str] = field(default_factory=dict)

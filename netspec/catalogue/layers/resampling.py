@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.catalogue.component import Param, Refusal
 from netspec.catalogue.layers.convolution import LAYOUTS, window
-from netspec.catalogue.layers.layer import Call, Layer, channels, spatial
+from netspec.catalogue.layers.layer import Call, Layer, channels, fine, spatial
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -68,6 +68,25 @@ def _upsample(call: Call) -> Shape:
     if call["recompute_scale_factor"] and call["size"] is not None:
         raise Refusal("there is no scale_factor to recompute", param="recompute_scale_factor")
     return _resized(call)
+
+
+def _moved(call: Call) -> None:
+    """Refuse a factor that moves the values along a dimension whose size it keeps: onnxruntime
+    copies them."""
+    factor = call["scale_factor"]
+    if factor is None or call.args.get("align_corners") or call.args.get("recompute_scale_factor"):
+        return
+    lengths = spatial(call.shape)
+    for before, after, each in zip(
+        lengths, spatial(_resized(call)), spread(factor, len(lengths)), strict=True
+    ):
+        if before == after and each != 1:
+            raise Refusal(
+                f"onnxruntime does not do it as torch does: scale_factor {each:g} leaves a size of "
+                f"{before} as it is",
+                f"write a factor of 1 there, or one that makes it {before + 1} at least",
+                "scale_factor",
+            )
 
 
 def _shuffle(call: Call) -> Shape:
@@ -159,6 +178,7 @@ LAYERS = [
             Param("recompute_scale_factor", optional(BOOLEAN), None),
         ),
         output=_upsample,
+        exportable=_moved,
     ),
     *(
         Layer(
@@ -168,8 +188,10 @@ LAYERS = [
             layouts=("C, H, W",),
             params=(SIZE, FACTOR),
             output=_resized,
+            exportable=exportable,
         )
-        for name in ("UpsamplingNearest2d", "UpsamplingBilinear2d")
+        # The bilinear one aligns the corners, and so moves nothing where the size is kept.
+        for name, exportable in (("UpsamplingNearest2d", _moved), ("UpsamplingBilinear2d", fine))
     ),
     Layer(
         name="PixelShuffle",

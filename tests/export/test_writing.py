@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import netspec
+from netspec import compiler
 from netspec.data.loading import load
 from netspec.diagnostics import InputError, SetupError, SpecError
 from netspec.export import writing
@@ -107,6 +108,25 @@ def test_a_network_that_onnx_gets_wrong_leaves_no_file(case: str, tmp_path: Path
         writing.write(made, model, tmp_path / "old.onnx")
     assert (tmp_path / "old.onnx").read_text() == "what was there"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        # Nothing but what rounding leaves of a mean that is zero.
+        "Linear: {out_features: 6}, LayerNorm, Parallel: {branches: [[], [Mean: {dim: 1, "
+        "keepdim: true}]], merge: mul}",
+        # Gates that are all but shut.
+        "Linear: {out_features: 6}, GLU",
+    ],
+)
+def test_outputs_close_to_nothing_are_exported(layers: str, tmp_path: Path) -> None:
+    made = netspec.plan(loads(HEAD.format(input="[3]", layers=layers)))
+    model = compiler.build(made)
+    with torch.no_grad():
+        model[0].weight /= 1000
+        model[0].bias[3:] = -15
+    assert writing.write(made, model, tmp_path / "a.onnx").path.exists()
 
 
 def test_a_first_layer_that_works_in_place_is_exported_as_it_is(tmp_path: Path) -> None:
@@ -208,7 +228,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_the_model_is_left_in_training_mode(tmp_path: Path) -> None:
     made = spec("Linear: {out_features: 2}, Dropout: {p: 0.5}")
-    model = netspec.build(made)
+    model = compiler.build(made)
     writing.write(netspec.plan(made), model, tmp_path / "a.onnx")
     assert model.training and model[1].training
 

@@ -192,6 +192,8 @@ class _Writer:
 
     def residual(self, at: Tensor, depth: int, keep: bool) -> Drawn:
         body, output = self.layers(at, self.random.randint(1, 3), depth, keep or self.chance(0.6))
+        if output.dtype == "int64":  # there is no arithmetic on ids
+            return {"Sequential": body}, output
         if output != at:
             return {"Residual": {"body": body, "shortcut": deepcopy(body)}}, output
         shortcut, _ = self.layers(at, self.random.randint(0, 1), depth, keep=True)
@@ -211,6 +213,8 @@ class _Writer:
             return {"Parallel": {"branches": branches, "merge": "mul"}}, output
         if keep or not output.shape or self.chance(0.4):
             merge = random.choice(["add", "mul"])
+            if output.dtype == "int64":  # there is no arithmetic on ids
+                branches = [first]
             return {"Parallel": {"branches": branches, "merge": merge}}, output
         axis = random.randrange(len(output.shape))
         joined = tuple(

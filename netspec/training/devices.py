@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from netspec.devices import parse
@@ -25,3 +27,14 @@ def find(name: str | None) -> torch.device:
             remedy="leave --device out to use what is there",
         )
     return torch.device(str(device))
+
+
+def check_alone() -> None:
+    """Raises SetupError in one of several processes, which would each train a run of their own."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count.strip() not in ("", "0", "1"):
+        raise SetupError.of(
+            Code.ENVIRONMENT,
+            f"WORLD_SIZE is {count}, and netspec trains in one process",
+            remedy="start `netspec train` itself, without torchrun",
+        )

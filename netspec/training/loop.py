@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -17,28 +16,33 @@ from torch import nn
 from netspec.catalogue.losses import LOSSES
 from netspec.compiler import build, frozen
 from netspec.data.batches import Batch, Batches
-from netspec.data.dataset import Dataset, PartName, changes
+from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
 from netspec.diagnostics import (
     Code,
-    InputError,
     NetspecError,
     SetupError,
-    Severity,
     SpecError,
 )
 from netspec.planning import Plan
 from netspec.spec.document import Route
-from netspec.spec.writing import digest
+from netspec.training import resuming
 from netspec.training.criterion import mean
+from netspec.training.devices import check_alone
 from netspec.training.interruption import Interruption
 from netspec.training.listening import Listener
 from netspec.training.lock import locked
 from netspec.training.metrics import Measures, measure, metrics_of
 from netspec.training.monitor import Monitor
-from netspec.training.optimization import Length, make_loss, make_optimizer, make_schedule
-from netspec.training.run import METRICS, SUMMARY, WEIGHTS, Run, load_weights
-from netspec.training.state import Misfit, Position, check, check_optimizer
+from netspec.training.optimization import (
+    Length,
+    learners,
+    make_loss,
+    make_optimizer,
+    make_schedule,
+)
+from netspec.training.progress import Progress
+from netspec.training.run import Run, load_weights
 
 REPORTS_PER_EPOCH = 10
 
@@ -57,7 +61,7 @@ def train(
     go on), SetupError (memory, disk), Interrupted (Ctrl-C or SIGTERM; what was reached is saved
     first).
     """
-    _check_alone()
+    check_alone()
     if plan.training is None:
         raise SpecError.of(
             Code.TRAIN,
@@ -75,7 +79,7 @@ def train(
         run = resume or Run.create(plan, device, root)
         with locked(run.directory):
             if resume:
-                trainer.restore(resume)
+                resuming.resume(trainer.progress, resume, listener.warn)
             trainer.fit(run)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "CPUAllocator" not in str(error):
@@ -89,22 +93,8 @@ def train(
     return run
 
 
-def _check_alone() -> None:
-    """Raises SetupError in one of several processes, which would each train a run of their own."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count.strip() not in ("", "0", "1"):
-        raise SetupError.of(
-            Code.ENVIRONMENT,
-            f"WORLD_SIZE is {count}, and netspec trains in one process",
-            remedy="start `netspec train` itself, without torchrun",
-        )
-
-
 class Trainer:
-    """One training: the objects that take part in it, and where it stands.
-
-    running: the tally of this epoch's batch losses.
-    """
+    """One training: the objects that take part in it, and where it stands."""
 
     def __init__(
         self,
@@ -135,15 +125,23 @@ class Trainer:
             seed=self.settings.seed,
         )
         self.length = self._length()
-        self.optimizer = make_optimizer(self.spec, self.settings.optimizer, self._learners())
+        self.optimizer = make_optimizer(
+            self.spec, self.settings.optimizer, learners(plan, self.model)
+        )
         self.schedule = make_schedule(
             self.spec, self.settings.schedule, self.optimizer, self.length
         )
         self.monitor = Monitor(plan, dataset)
-        self.position = Position()
-        self.running = torch.zeros(2, dtype=torch.float64, device=device)
-        self.rows: list[dict[str, Any]] = []
-        self.random: dict[str, torch.Tensor] | None = None
+        self.progress = Progress(
+            plan,
+            dataset,
+            self.model,
+            self.optimizer,
+            self.schedule,
+            self.monitor,
+            self.length,
+            device,
+        )
 
     def fit(self, run: Run) -> None:
         """From where it stands to the end; the state is saved after each epoch."""
@@ -157,16 +155,16 @@ class Trainer:
             _tensorboard(run.directory) as board,
             self._closing(),
         ):
-            self._seed()
-            while self.position.epoch < self.length.epochs:
+            self.progress.seed(self.settings.seed)
+            while self.progress.position.epoch < self.length.epochs:
                 with self._saving():
                     self._train_epoch(board)
                     measures = self._measure(self.dataset.held_out)
                 self._end_epoch(board, measures)
-                if self.position.epoch < self.length.epochs:
+                if self.progress.position.epoch < self.length.epochs:
                     self.interruption.check()
             test = self._test()
-        run.summarize(status="finished", epochs=self.position.epoch, test=test)
+        run.summarize(status="finished", epochs=self.progress.position.epoch, test=test)
         self.listener.finish(run, test)
 
     @contextmanager
@@ -177,7 +175,7 @@ class Trainer:
         except NetspecError as error:
             status = "failed" if isinstance(error, SpecError) else "interrupted"
             with suppress(SetupError):  # a full disk, perhaps: what is raised says so
-                self.run.summarize(status=status, epochs=self.position.epoch)
+                self.run.summarize(status=status, epochs=self.progress.position.epoch)
             raise
 
     @contextmanager
@@ -189,18 +187,18 @@ class Trainer:
         except SpecError:
             raise
         except NetspecError:
-            self.run.write_state(self._state())
-            if not self.rows and self._infinite() is None:
-                self.run.write_weights(self.model.state_dict(), epoch=self.position.epoch)
+            self.run.write_state(self.progress.state_dict())
+            if not self.progress.rows and self._infinite() is None:
+                self.run.write_weights(self.model.state_dict(), epoch=self.progress.position.epoch)
             raise
 
     def _train_epoch(self, board: Any) -> None:
         """The rest of this epoch's batches. Raises Interrupted between two of them."""
         self._train_mode()
-        at, began = self.position, time.perf_counter()
+        at, began = self.progress.position, time.perf_counter()
         total = min(len(self.batches), self.length.steps - at.step + at.batch)
         every = max(1, total // REPORTS_PER_EPOCH)
-        recent = torch.zeros_like(self.running)
+        recent = torch.zeros_like(self.progress.running)
         try:
             for batch in self.batches.epoch(at.epoch, at.batch):
                 loss, tally = self._loss(batch)
@@ -218,14 +216,14 @@ class Trainer:
                         report = mean(recent)
                         self._check("the loss", report)
                         board.add_scalar("loss/train", report, at.step)
-                    self.running += recent
+                    self.progress.running += recent
                     recent.zero_()
                 self.listener.batch(at.epoch, at.batch, total, report)
                 if at.batch == total:
                     break
                 self.interruption.check()
         finally:
-            self.running += recent
+            self.progress.running += recent
             at.seconds += time.perf_counter() - began
 
     def _loss(self, batch: Batch) -> tuple[Any, torch.Tensor]:  # Tensor.backward has no types
@@ -242,13 +240,13 @@ class Trainer:
             ) from None
 
     def _end_epoch(self, board: Any, measures: Measures) -> None:
-        at, part = self.position, self.dataset.held_out
+        at, part = self.progress.position, self.dataset.held_out
         row: dict[str, Any] = {
             "epoch": at.epoch,
             "step": at.step,
             "seconds": round(at.seconds, 3),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "train_loss": self.loss.figure(self.running),
+            "train_loss": self.loss.figure(self.progress.running),
             **{f"{part}_{name}": value for name, value in measures.items()},
         }
         for name, value in row.items():
@@ -256,14 +254,14 @@ class Trainer:
                 board.add_scalar(f"epoch/{name}", value, at.epoch)
         self._check_finite(measures, str(part))
         self.schedule.step("epoch", self.monitor.value(row))
-        self.rows.append(row)
-        self.run.write_metrics(self.rows)
+        self.progress.rows.append(row)
+        self.run.write_metrics(self.progress.rows)
         if self.monitor.improved(row):
             self.run.write_weights(self.model.state_dict(), epoch=at.epoch)
             self.run.summarize(best_epoch=at.epoch)
         at.epoch, at.batch = at.epoch + 1, 0
-        self.running.zero_()
-        self.run.write_state(self._state())
+        self.progress.running.zero_()
+        self.run.write_state(self.progress.state_dict())
         self.listener.epoch(row)
 
     def _test(self) -> Measures | None:
@@ -299,22 +297,16 @@ class Trainer:
         assert self.settings.epochs is not None
         return Length(self.settings.epochs, self.settings.epochs * each, each)
 
-    def _learners(self) -> list[nn.Parameter]:
-        """What the optimizer holds: what learns now, or will once it is released; nothing where
-        nothing learns at once."""
-        if not any(parameter.requires_grad for parameter in self.model.parameters()):
-            return []
-        never = frozen(self.plan, self.model, math.inf)
-        return [each for name, each in self.model.named_parameters() if name not in never]
-
     def _train_mode(self) -> None:
         """Training mode, but for what is frozen whole: its norms and dropouts stand still."""
         self.model.train()
-        fixed = frozen(self.plan, self.model, self.position.epoch)
+        fixed = frozen(self.plan, self.model, self.progress.position.epoch)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad = name not in fixed
         for each in self.plan.freezing:
-            if each.parameters is None and (each.until is None or self.position.epoch < each.until):
+            if each.parameters is None and (
+                each.until is None or self.progress.position.epoch < each.until
+            ):
                 self.model.get_submodule(each.module).eval()
 
     def _check_finite(self, measures: Measures, part: str) -> None:
@@ -337,8 +329,10 @@ class Trainer:
     def _check(self, what: str, value: float) -> None:
         if math.isfinite(value):
             return
-        at = self.position
-        kept = f"; what the last whole epoch reached is in {self.run.directory}" * bool(self.rows)
+        at = self.progress.position
+        kept = f"; what the last whole epoch reached is in {self.run.directory}" * bool(
+            self.progress.rows
+        )
         raise self._error(
             self.settings.optimizer.path,
             f"{what} became {value} in epoch {min(at.epoch, self.length.epochs - 1)}, "
@@ -348,120 +342,6 @@ class Trainer:
 
     def _error(self, path: Route, message: str, remedy: str | None = None) -> SpecError:
         return self.spec.document.error(Code.TRAIN, message, path, remedy, key=True)
-
-    def _seed(self) -> None:
-        if self.random is None:
-            torch.manual_seed(self.settings.seed)
-            return
-        torch.set_rng_state(self.random["cpu"])
-        if "cuda" in self.random and self.device.type == "cuda":
-            torch.cuda.set_rng_state(self.random["cuda"], self.device)
-
-    def _random(self) -> dict[str, torch.Tensor]:
-        random = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
-        return random
-
-    def _state(self) -> dict[str, Any]:
-        """Everything that the next step depends on, and what other files of the run hold."""
-        return {
-            "spec": digest(self.spec),
-            "data": self.dataset.fingerprint,
-            "position": self.position.state_dict(),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "monitor": self.monitor.state_dict(),
-            "running": self.running,
-            "rows": self.rows,
-            "random": self._random(),
-        }
-
-    def restore(self, run: Run) -> None:
-        """Stand where the run's last state was saved, and mend by it what can be mended.
-
-        Raises InputError where the state, or what the data hold now, is not the run's.
-        """
-        state, damage = run.state()
-        if damage is not None:
-            self._warn(damage, "the run goes on from the state before it")
-        if state.get("spec") != digest(self.spec):
-            raise InputError.of(
-                Code.RUN, "its state belongs to another spec", file=str(run.directory)
-            )
-        self._check_data(state.get("data"), run)
-        try:
-            self._load(state, str(run.directory))
-        except (
-            Misfit,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RuntimeError,
-        ) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError.of(
-                Code.RUN,
-                f"its state is not one of this training: {reason}",
-                file=str(run.directory),
-                remedy="begin a new run",
-            ) from None
-        self._mend(run)
-
-    def _load(self, state: dict[str, Any], file: str) -> None:
-        check(state.keys(), self._state().keys(), "the state")
-        self.position.load_state_dict(state["position"], self.length)
-        load_weights(self.model, state["model"], file)
-        check_optimizer(state["optimizer"], self.optimizer)
-        self.optimizer.load_state_dict(state["optimizer"])
-        check(state["schedule"], self.schedule.state_dict(), "schedule")
-        if planned := self.schedule.planned:
-            done = state["position"][planned.interval]
-            if (last := state["schedule"].get("last_epoch", done)) != done:
-                raise Misfit(f"schedule.last_epoch is {last}, not {done}")
-        self.schedule.load_state_dict(state["schedule"])
-        self.monitor.load_state_dict(state["monitor"])
-        check(state["running"], self.running.cpu(), "running")
-        self.running = state["running"].to(self.device)
-        check([row["epoch"] for row in state["rows"]], [*range(self.position.epoch)], "rows")
-        self.rows = state["rows"]
-        check(state["random"]["cpu"], torch.get_rng_state(), "random")
-        torch.Generator().set_state(state["random"]["cpu"])  # refuses what is none
-        self.random = state["random"]
-
-    def _check_data(self, found: Any, run: Run) -> None:
-        """Raises InputError where the data are not those of the run's beginning."""
-        changed = changes(found, self.dataset.fingerprint)
-        if not changed:
-            return
-        raise InputError.of(
-            Code.RUN,
-            f"its data have changed: {'; '.join(changed)}",
-            file=str(run.directory),
-            remedy="bring them back, or begin a new run",
-        )
-
-    def _mend(self, run: Run) -> None:
-        """What the state holds too is written again where it is damaged."""
-        at = self.position
-        if damage := run.damage(SUMMARY):
-            self._warn(damage, "it is written again from the run's state")
-            best = {} if self.monitor.epoch is None else {"best_epoch": self.monitor.epoch}
-            run.write_summary({"status": "running", **best})
-        if damage := run.damage(METRICS):
-            self._warn(damage, "it is written again from the run's state")
-            run.write_metrics(self.rows)
-        if damage := run.damage(WEIGHTS):
-            if at.batch or self.monitor.epoch != at.epoch - 1:
-                raise damage
-            self._warn(damage, "they are written again from the run's state")
-            run.write_weights(self.model.state_dict(), epoch=self.monitor.epoch)
-
-    def _warn(self, damage: InputError, done: str) -> None:
-        for found in damage.diagnostics:
-            self.listener.warn(found._replace(severity=Severity.WARNING, remedy=done))
 
 
 def _tensorboard(directory: Path) -> Any:

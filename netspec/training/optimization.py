@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,8 +16,9 @@ from netspec.catalogue.component import Component
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.schedulers import SCHEDULERS
-from netspec.compiler import attribute
+from netspec.compiler import attribute, frozen
 from netspec.diagnostics import Code, Diagnostic, SpecError
+from netspec.planning import Plan
 from netspec.planning.plans import Scheduling
 from netspec.spec.model import Named, Spec
 from netspec.training.criterion import Criterion
@@ -35,6 +37,15 @@ def make_optimizer(spec: Spec, named: Named, parameters: Iterable[nn.Parameter])
     entry = OPTIMIZERS[named.type]
     made: Optimizer = _construct(spec, named, entry, parameters, **_args(named))
     return made
+
+
+def learners(plan: Plan, model: nn.Module) -> list[nn.Parameter]:
+    """What the optimizer holds: what learns now, or will once it is released; nothing where nothing
+    learns at once."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return []
+    never = frozen(plan, model, math.inf)
+    return [each for name, each in model.named_parameters() if name not in never]
 
 
 @dataclass(frozen=True)

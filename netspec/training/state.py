@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from netspec.training.optimization import Length
-
 
 class Misfit(Exception):
     """A state that is not this training's: where, and what is there."""
-
-
-@dataclass
-class Position:
-    """Where a training stands.
-
-    epoch, batch, step: how many are done, of the run, of the epoch, of the run. seconds: of
-    training, without what is measured.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def load_state_dict(self, state: dict[str, Any], length: Length) -> None:
-        """Raises Misfit where a training of this length never stands there."""
-        check(state, self.state_dict(), "position")
-        found = Position(**state)
-        per_epoch = length.steps_per_epoch
-        if (
-            not 0 <= found.epoch <= length.epochs
-            or not 0 <= found.batch <= (per_epoch if found.epoch < length.epochs else 0)
-            or found.step != min(found.epoch * per_epoch + found.batch, length.steps)
-            or not found.seconds >= 0
-        ):
-            raise Misfit(f"position is {state}")
-        for each in fields(self):
-            setattr(self, each.name, getattr(found, each.name))
 
 
 def check(found: Any, wanted: Any, name: str) -> None:

@@ -123,9 +123,11 @@ def test_a_network_that_onnx_gets_wrong_leaves_no_file(case: str, tmp_path: Path
 def test_outputs_close_to_nothing_are_exported(layers: str, tmp_path: Path) -> None:
     made = netspec.plan(loads(HEAD.format(input="[3]", layers=layers)))
     model = compiler.build(made)
+    first = model[0]
+    assert isinstance(first, nn.Linear)
     with torch.no_grad():
-        model[0].weight /= 1000
-        model[0].bias[3:] = -15
+        first.weight /= 1000
+        first.bias[3:] = -15
     assert writing.write(made, model, tmp_path / "a.onnx").path.exists()
 
 
@@ -228,7 +230,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_the_model_is_left_in_training_mode(tmp_path: Path) -> None:
     made = spec("Linear: {out_features: 2}, Dropout: {p: 0.5}")
-    model = compiler.build(made)
+    model = netspec.build(made)
     writing.write(netspec.plan(made), model, tmp_path / "a.onnx")
     assert model.training and model[1].training
 

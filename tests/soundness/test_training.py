@@ -131,7 +131,13 @@ def test_a_loss_that_is_accepted_can_be_computed(name: str) -> None:
 
 
 # What is known only in the run: how long an epoch is, and what the numbers come to.
-IN_THE_RUN = ("the loss became", "its cycle ends after", "torch can't compute it")
+IN_THE_RUN = (
+    "became nan",
+    "became inf",
+    "became -inf",
+    "its cycle ends after",
+    "torch can't compute it",
+)
 
 
 def test_a_training_section_that_is_accepted_trains(draws: int, tmp_path: Path) -> None:

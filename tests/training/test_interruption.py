@@ -194,7 +194,7 @@ def test_a_run_that_failed_is_passed_over(whole: Run, folder: Path) -> None:
         netspec.train(loads(SPEC.replace("max_lr: 1e-2", "max_lr: 1e38")), device="cpu")
     (failed,) = set(Path("runs/small").iterdir()) - {begun.directory}
     assert Run.open(failed).status == "failed"
-    assert str(failed) not in str(caught.value)  # it holds nothing
+    assert str(failed) not in str(caught.value.diagnostics[0].remedy)  # it holds nothing
     assert resume("spec.yaml", "--resume")[1].startswith(f"{begun.directory}: ")
     # Named, it is asked for its state.
     assert "has no state" in resume("--resume", str(failed))[1]

@@ -67,5 +67,5 @@ def rrelu(layer: nn.RReLU, x: Tensor) -> Tensor:
 def glu(layer: nn.GLU, x: Tensor) -> Tensor:
     """onnxruntime's sigmoid is off by some 1e-7, which is much of a gate that is all but shut."""
     dim = layer.dim % x.dim()
-    values, gates = x.unflatten(dim, (2, -1)).unbind(dim)
+    values, gates = torch.unflatten(x, dim, (2, -1)).unbind(dim)
     return values / (1 + torch.exp(-gates))

@@ -124,8 +124,8 @@ def test_outputs_close_to_nothing_are_exported(layers: str, tmp_path: Path) -> N
     made = netspec.plan(loads(HEAD.format(input="[3]", layers=layers)))
     model = compiler.build(made)
     with torch.no_grad():
-        model[0].weight /= 1000
-        model[0].bias[3:] = -15
+        model.get_parameter("0.weight").div_(1000)
+        model.get_parameter("0.bias")[3:] = -15
     assert writing.write(made, model, tmp_path / "a.onnx").path.exists()
 
 
@@ -228,7 +228,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_the_model_is_left_in_training_mode(tmp_path: Path) -> None:
     made = spec("Linear: {out_features: 2}, Dropout: {p: 0.5}")
-    model = compiler.build(made)
+    model = netspec.build(made)
     writing.write(netspec.plan(made), model, tmp_path / "a.onnx")
     assert model.training and model[1].training
 

@@ -51,6 +51,7 @@ def timed(text: str) -> tuple[bool, float]:
     before = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    handler = signal.signal(signal.SIGPROF, _stop)
     signal.setitimer(signal.ITIMER_PROF, 3 * SECONDS)
     try:
         began = time.process_time()
@@ -58,6 +59,7 @@ def timed(text: str) -> tuple[bool, float]:
         return accepted, time.process_time() - began
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler)
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
@@ -67,7 +69,6 @@ def _stop(*_: object) -> None:
 
 def main(seed: str, count: int) -> None:
     warnings.simplefilter("error")
-    signal.signal(signal.SIGPROF, _stop)
     answer(WARM)
     accepted, slowest, failures = 0, 0.0, []
     for text in mutants(count, seed):

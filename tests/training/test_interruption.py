@@ -189,12 +189,15 @@ def test_only_an_unfinished_run_of_the_same_spec_goes_on(whole: Run, folder: Pat
 
 
 def test_a_run_that_failed_is_passed_over(whole: Run, folder: Path) -> None:
-    cpu = torch.device("cpu")
-    begun, failed = (Run.create(whole.plan, cpu) for _ in range(2))
-    failed.summarize(status="failed")
+    begun = Run.create(whole.plan, torch.device("cpu"))
+    with pytest.raises(netspec.SpecError, match="became") as caught:
+        netspec.train(loads(SPEC.replace("max_lr: 1e-2", "max_lr: 1e38")), device="cpu")
+    (failed,) = set(Path("runs/small").iterdir()) - {begun.directory}
+    assert Run.open(failed).status == "failed"
+    assert str(failed) not in str(caught.value.diagnostics[0].remedy)  # it holds nothing
     assert resume("spec.yaml", "--resume")[1].startswith(f"{begun.directory}: ")
     # Named, it is asked for its state.
-    assert "has no state" in resume("--resume", str(failed.directory))[1]
+    assert "has no state" in resume("--resume", str(failed))[1]
 
 
 def test_the_default_spec_is_compared_too(whole: Run, folder: Path) -> None:

@@ -348,6 +348,27 @@ def test_a_run_in_use_is_refused_and_a_killed_process_blocks_nothing(begun: Run)
     assert go_on(begun).status == "finished"
 
 
+def test_a_run_that_is_trained_is_in_use(tmp_path: Path) -> None:
+    class Second(Listener):
+        """A second training of the same run, as its second epoch begins."""
+
+        run: Run
+        refused = ""
+
+        def start(self, run: Run, *_: Any) -> None:
+            self.run = run
+
+        def batch(self, epoch: int, done: int, total: int, loss: float | None) -> None:
+            if (epoch, done) == (1, 1):
+                with pytest.raises(InputError) as caught:
+                    go_on(self.run)
+                self.refused = str(caught.value)
+
+    listener = Second()
+    train(SPEC, tmp_path, listener)
+    assert f"is in use by process {os.getpid()} on " in listener.refused
+
+
 def test_a_run_is_in_use_in_its_own_process_too(begun: Run) -> None:
     with (
         locked(begun.directory),
@@ -367,27 +388,48 @@ def test_several_processes_of_one_training_are_refused(
 
 # Numbers that are none
 
-DIVERGING = SPEC.replace("{AdamW: {lr: 1.0e-2}}", "{SGD: {lr: 1.0e+38}}").replace(
-    "  scheduler: {OneCycleLR: {max_lr: 0.1}}\n", ""
+ONE_STEP = """\
+netspec: 1
+name: small
+input: [3]
+model: [Linear: {out_features: 4}, Linear: {out_features: 1}]
+data: {source: {Synthetic: {samples: 40, targets: 1}}, split: SPLIT}
+train:
+  epochs: 1
+  batch_size: 40
+  loss: {MSELoss: {reduction: sum}}
+  optimizer: {SGD: {lr: 1.0e+38}}
+"""
+EXPLODING = ONE_STEP.replace("epochs: 1", "epochs: 2").replace(
+    "{SGD: {lr: 1.0e+38}}",
+    "{SGD: {lr: 3.0e+38}}\n  scheduler: {ConstantLR: {factor: 1.0e-41, total_iters: 1}}",
 )
 
 
 @pytest.mark.parametrize("split", ["{validation: 0.25}", "{test: 0.25}", "{}"])
 def test_a_step_that_leaves_no_numbers_fails_the_run(split: str, tmp_path: Path) -> None:
-    # One step an epoch: its loss was measured before it.
-    text = DIVERGING.replace("{validation: 0.25}", split).replace("batch_size: 8", "batch_size: 40")
-    text = text.replace("  - BatchNorm1d\n  - Dropout\n", "")
+    # The loss of its one step was measured before it: what is held out shows it, or the weights.
     with pytest.raises(SpecError, match=r"became (nan|inf)") as caught:
-        train(text, tmp_path)
+        train(ONE_STEP.replace("SPLIT", split), tmp_path)
     (found,) = caught.value.diagnostics
     run = Run.newest("small", "failed", root=tmp_path)
     assert run is not None
-    if run.metrics:
-        assert str(run.directory) in str(found.remedy)
-        assert all(each.isfinite().all() for each in run.weights().values())
-    else:
-        assert str(run.directory) not in str(found.remedy)
-        assert not (run.directory / WEIGHTS).exists()
+    assert str(run.directory) not in str(found.remedy)  # there is nothing in it to go on from
+    assert not (run.directory / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize("split", ["{validation: 0.25}", "{test: 0.25}", "{}"])
+def test_numbers_that_are_none_never_take_the_best_weights_place(
+    split: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=r"became (nan|inf)") as caught:
+        train(EXPLODING.replace("SPLIT", split), tmp_path)
+    (found,) = caught.value.diagnostics
+    run = Run.newest("small", "failed", root=tmp_path)
+    assert run is not None
+    assert str(run.directory) in str(found.remedy)
+    assert (len(run.metrics), run.summary["best_epoch"]) == (1, 0)
+    assert all(each.isfinite().all() for each in run.weights().values())
 
 
 # Its spec

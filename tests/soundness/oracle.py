@@ -15,6 +15,9 @@ from netspec.compiler import arguments, attribute
 from netspec.shapes import Tensor
 from tests.soundness.cases import Case
 
+# Parameters, in float32 1 GiB: more of them is a refusal too, lest a test take the machine down.
+MOST = 2**28
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -29,6 +32,10 @@ def run(case: Case, args: dict[str, Any]) -> Ran | Exception:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of much that is fine
         try:
+            with torch.device("meta"):
+                heavy = sum(each.numel() for each in kind(**made).parameters())
+            if heavy > MOST:
+                return MemoryError(f"{heavy} parameters")
             module = kind(**made)
             found = {
                 _output(module.train(), case, 2),

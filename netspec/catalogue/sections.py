@@ -68,6 +68,9 @@ SPLIT = Component(
         Param("validation", FRACTION, 0, "share of the training part"),
         Param("test", FRACTION, 0, "share of the whole, where the source brings no test part"),
         Param("shuffle", BOOLEAN, True, "false takes the last rows, as time series need"),
+        Param("stratify", optional(BOOLEAN), None, "keep the classes' shares; default: true"),
+        Param("group", optional(TEXT), None, "column whose equal values stay in one part"),
+        Param("seed", optional(NATURAL), None, "default: train.seed"),
     ),
 )
 TRANSFORMS_OF = ListOf(TRANSFORM)
@@ -75,10 +78,24 @@ DATA = Component(
     name="data",
     params=(
         Param("source", SOURCE),
+        Param(
+            "target",
+            optional(Choice("input", "one_hot")),
+            None,
+            "input: the sample before `augment`, after `preprocess`; one_hot: floats of classes",
+        ),
         Param("split", Section(SPLIT), None),
         Param("augment", TRANSFORMS_OF, (), "training only"),
         Param("evaluate", TRANSFORMS_OF, (), "where `augment` does not act"),
         Param("preprocess", TRANSFORMS_OF, (), "always, last, and in the exported graph"),
+        Param(
+            "cache",
+            Choice("auto", "memory", "disk", "none"),
+            "auto",
+            "where decoded images are kept; auto: in memory where they fit, else on disk",
+        ),
+        Param("workers", Integer(0, 256), 0, "processes that read what is not cached"),
+        Param("on_error", Choice("raise", "skip"), "raise", "what to do about unreadable images"),
     ),
 )
 

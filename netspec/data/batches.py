@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from netspec.data.dataset import ImageFiles, Part
+from netspec.data.dataset import Part, Pictures
 from netspec.data.preprocessing import Preprocessing, augmentation, scale
 from netspec.planning import Plan
 
@@ -67,7 +67,7 @@ class Batches:
             yield self._batch(chosen, number, index)
 
     def _batch(self, chosen: Tensor, epoch: int, index: int) -> Batch:
-        targets = self.part.targets[chosen].to(self.device, non_blocking=True)
+        targets = self.part.labels[chosen].to(self.device, non_blocking=True)
         inputs = self.part.inputs
         if self.augmentation is not None:
             samples = [scale(inputs[i]) for i in chosen.tolist()]
@@ -75,7 +75,7 @@ class Batches:
                 torch.set_rng_state(self._generator(epoch, index).get_state())
                 made = torch.stack([self.augmentation(sample) for sample in samples])
             return Batch(made.to(self.device, non_blocking=True), targets)
-        if isinstance(inputs, ImageFiles):
+        if isinstance(inputs, Pictures):
             assert self.preprocessing is not None
             images = (inputs[i].unsqueeze(0).to(self.device) for i in chosen.tolist())
             return Batch(torch.cat([self.preprocessing(image) for image in images]), targets)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -21,10 +22,33 @@ HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
 
+class Pictures(ABC):
+    """8-bit images that are read when they are needed, each uint8 [C, H, W] of its own size."""
+
+    channels: int
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Tensor:
+        """The pixels. Raises InputError where the image is damaged."""
+
+    @abstractmethod
+    def subset(self, indices: Tensor) -> Self: ...
+
+    @abstractmethod
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height, from the header. Raises InputError where it is damaged."""
+
+    @abstractmethod
+    def stamp(self, index: int) -> bytes:
+        """What tells the image from others without reading it whole."""
+
+
 @dataclass(frozen=True)
-class ImageFiles:
-    """Images below `root` that are read when they are needed: each uint8 [C, H, W], of its own
-    size."""
+class ImageFiles(Pictures):
+    """Images below `root`."""
 
     paths: Sequence[Path]
     channels: int
@@ -40,24 +64,40 @@ class ImageFiles:
         chosen = [self.paths[index] for index in indices.tolist()]
         return ImageFiles(chosen, self.channels, self.root)
 
+    def size(self, index: int) -> tuple[int, int]:
+        return images.check(self.paths[index])
+
+    def stamp(self, index: int) -> bytes:
+        path = self.paths[index]
+        name = path.relative_to(self.root).as_posix()
+        return f"{name}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
+
 
 @dataclass(frozen=True)
 class Part:
-    """inputs: uint8 images [N, C, H, W], files of them, or tensors [N, …] in the input's shape.
+    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] in the input's shape.
 
-    targets: int64 [N], or float32 [N, …].
+    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel.
     """
 
-    inputs: Tensor | ImageFiles
-    targets: Tensor
+    inputs: Tensor | Pictures
+    targets: Tensor | Pictures
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def labels(self) -> Tensor:
+        """The targets of a part that has no masks."""
+        assert isinstance(self.targets, Tensor)
+        return self.targets
+
     def subset(self, indices: Tensor) -> Part:
-        inputs = self.inputs
-        chosen = inputs.subset(indices) if isinstance(inputs, ImageFiles) else inputs[indices]
-        return Part(chosen, self.targets[indices])
+        return Part(_chosen(self.inputs, indices), _chosen(self.targets, indices))
+
+
+def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
+    return values.subset(indices) if isinstance(values, Pictures) else values[indices]
 
 
 @dataclass(frozen=True)
@@ -113,15 +153,13 @@ def changes(before: Any, now: Mapping[str, Any]) -> list[str]:
 def _sha256(part: Part) -> str:
     found = hashlib.sha256()
     for each in (part.inputs, part.targets):
-        for piece in _files(each) if isinstance(each, ImageFiles) else _pieces(each):
+        for piece in _stamps(each) if isinstance(each, Pictures) else _pieces(each):
             found.update(piece)
     return found.hexdigest()
 
 
-def _files(found: ImageFiles) -> Iterator[bytes]:
-    for path in found.paths:
-        name = path.relative_to(found.root).as_posix()
-        yield f"{name}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
+def _stamps(found: Pictures) -> Iterator[bytes]:
+    return map(found.stamp, range(len(found)))
 
 
 def _pieces(found: Tensor) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import Bounds
 from netspec.catalogue.sources import Classes, Target, Unknown
-from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
+from netspec.data.dataset import Dataset, Part, PartName, Pictures
 from netspec.data.sources import counted, loss_of, read, vocabulary
 from netspec.diagnostics import Code, Diagnostic, Severity, spoken
 from netspec.planning import Plan
@@ -86,7 +86,7 @@ def _check_lengths(name: PartName, part: Part) -> None:
 
 def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
     inputs = part.inputs
-    if isinstance(inputs, ImageFiles):
+    if isinstance(inputs, Pictures):
         return
     raw = plan.pipeline.raw if plan.pipeline else None
     if raw and tuple(inputs.shape[1:]) != (raw.channels, raw.height, raw.width):
@@ -105,6 +105,8 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
 
 def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> None:
     """Refuse targets that the loss does not take, and labels of no class."""
+    if isinstance(part.targets, Pictures):
+        return
     loss, args = loss_of(plan)
     if part.targets.is_floating_point():
         if not part.targets.isfinite().all():
@@ -151,7 +153,7 @@ def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
     shape, inputs = plan.input.shape, dataset.parts["train"].inputs
     assert plan.pipeline is not None
     source = plan.pipeline.source
-    if plan.pipeline.raw or isinstance(inputs, ImageFiles) or inputs.dtype != torch.float32:
+    if plan.pipeline.raw or isinstance(inputs, Pictures) or inputs.dtype != torch.float32:
         return
     if len(shape) != 3 or shape[0] not in (1, 3):
         return

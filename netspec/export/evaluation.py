@@ -74,7 +74,7 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
         samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in rows]
         outputs = torch.from_numpy(session.predict(samples))
         for name, metric in metrics.items():
-            tallies[name] += metric(outputs, chosen.targets[rows.start : rows.stop])
+            tallies[name] += metric(outputs, chosen.labels[rows.start : rows.stop])
     return {name: mean(tally) for name, tally in tallies.items()}
 
 

@@ -76,21 +76,34 @@ class InitRule(NamedTuple):
 
 
 class Split(NamedTuple):
-    """`data.split`: the shares held out of the train part, where the source brings no such part."""
+    """`data.split`: the shares held out of the train part, where the source brings no such part.
+
+    `stratify` and `seed` None leave the choice to the data and to `train`; `group`: a column.
+    """
 
     validation: float
     test: float
     shuffle: bool
+    stratify: bool | None
+    group: str | None
+    seed: int | None
 
 
 class Data(NamedTuple):
-    """`data`: where samples come from, and what happens to them."""
+    """`data`: where samples come from, what happens to them, and how they are read.
+
+    `target` None: the source's own.
+    """
 
     source: Named
+    target: Literal["input", "one_hot"] | None
     split: Split
     augment: tuple[Named, ...]
     evaluate: tuple[Named, ...]
     preprocess: tuple[Named, ...]
+    cache: Literal["auto", "memory", "disk", "none"]
+    workers: int
+    on_error: Literal["raise", "skip"]
 
 
 class Train(NamedTuple):

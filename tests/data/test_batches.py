@@ -70,13 +70,13 @@ def test_going_on_at_a_batch_gives_the_rest_of_the_epoch(start: int) -> None:
 
 def test_an_epoch_sees_every_sample_once() -> None:
     made = batches()
-    assert sorted(labels(made.epoch(0))) == sorted(made.part.targets.tolist())
-    assert labels(made.epoch(0)) != made.part.targets.tolist()
+    assert sorted(labels(made.epoch(0))) == sorted(made.part.labels.tolist())
+    assert labels(made.epoch(0)) != made.part.labels.tolist()
 
 
 def test_without_shuffling_the_order_is_the_sources() -> None:
     made = batches(shuffle=False)
-    assert labels(made.epoch(7)) == made.part.targets.tolist()
+    assert labels(made.epoch(7)) == made.part.labels.tolist()
 
 
 @pytest.mark.parametrize(

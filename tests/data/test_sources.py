@@ -83,7 +83,7 @@ def test_digits_are_in_the_package() -> None:
     found = dataset("Digits")
     assert sizes(found) == {"train": 1438, "test": 359}
     assert torch.equal(tensor(found.parts["test"])[:, 0], torch.from_numpy(images[4::5]))
-    assert found.parts["test"].targets.tolist() == labels[4::5].tolist()
+    assert found.parts["test"].labels.tolist() == labels[4::5].tolist()
     assert found.classes == tuple("0123456789")
     assert found.held_out == "test"
 
@@ -245,7 +245,7 @@ def test_cifar10(tmp_path: Path) -> None:
     assert torch.equal(
         tensor(found.parts["test"]), torch.from_numpy(theirs.data).permute(0, 3, 1, 2)
     )
-    assert found.parts["test"].targets.tolist() == theirs.targets
+    assert found.parts["test"].labels.tolist() == theirs.targets
     assert found.classes is not None and found.classes[0] == "airplane"
 
 
@@ -296,8 +296,8 @@ def test_folders_are_parts(name: str, tmp_path: Path) -> None:
     assert sizes(found) == {"train": 3, "validation": 1, "test": 1}
     assert found.classes == ("ant", "bee")
     assert found.target == Classes(2, ("ant", "bee"))
-    assert found.parts["train"].targets.tolist() == [0, 1, 1]
-    assert found.parts["validation"].targets.tolist() == [1]
+    assert found.parts["train"].labels.tolist() == [0, 1, 1]
+    assert found.parts["validation"].labels.tolist() == [1]
 
 
 def test_a_folder_without_parts_is_one_part(tmp_path: Path) -> None:
@@ -407,11 +407,11 @@ def test_whole_numbers_are_class_indices_or_values_as_the_loss_wants(
         tmp_path / "a.npz", inputs=np.zeros((2, 3), np.float32), targets=np.array([0, 1], kind)
     )
     found = dataset(source, loss="CrossEntropyLoss", **VALUES)
-    assert found.parts["train"].targets.dtype == torch.int64
+    assert found.parts["train"].labels.dtype == torch.int64
     one = VALUES | {"layers": "Linear: {out_features: 1}"}
     found = dataset(source, loss="BCEWithLogitsLoss", **one)
     assert found.target == Values((1,))
-    assert found.parts["train"].targets.tolist() == [[0], [1]]
+    assert found.parts["train"].labels.tolist() == [[0], [1]]
 
 
 def test_floats_are_values(tmp_path: Path) -> None:
@@ -427,7 +427,7 @@ def test_numbers_of_every_kind_are_taken(kind: Any, tmp_path: Path) -> None:
     source = tensors(tmp_path / "a.npz", inputs=values, targets=np.arange(4).astype(kind))
     found = dataset(source, **VALUES).parts["train"]
     assert torch.equal(tensor(found), torch.arange(12, dtype=torch.float32).reshape(4, 3))
-    assert found.targets.flatten().tolist() == [0, 1, 2, 3]
+    assert found.labels.flatten().tolist() == [0, 1, 2, 3]
 
 
 def test_whole_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
@@ -542,7 +542,7 @@ def test_labels_that_the_loss_ignores_are_no_classes(
 
     rest = VALUES | {"layers": "Linear: {out_features: 2}, LogSoftmax: {dim: 1}"}
     found = dataset(source([0, ignored, 1, 0]), loss=f"{{{loss}}}", **rest)
-    assert found.parts["train"].targets.tolist() == [0, ignored, 1, 0]
+    assert found.parts["train"].labels.tolist() == [0, ignored, 1, 0]
     name = loss.partition(":")[0]
     said = finding(source([ignored] * 4), loss=f"{{{loss}}}", **rest)
     assert said == f"6: every label of the train part is {ignored}, which {name} ignores"
@@ -584,7 +584,7 @@ def test_targets_are_those_that_the_loss_takes(
 def test_synthetic_targets_are_those_that_the_loss_takes(loss: Loss, binary: str) -> None:
     source = f"Synthetic: {{samples: 50, targets: 3, binary: {binary}}}"
     layers = "Flatten, Linear: {out_features: 3}, Sigmoid"
-    found = dataset(source, loss=loss.name, layers=layers).parts["train"].targets
+    found = dataset(source, loss=loss.name, layers=layers).parts["train"].labels
     assert len(found.unique()) > 1
 
 
@@ -703,13 +703,13 @@ def test_synthetic_follows_its_seed() -> None:
 
 def test_synthetic_targets_are_classes_values_or_yes_and_no() -> None:
     found = dataset("Synthetic: {samples: 200, classes: 4}")
-    assert found.parts["train"].targets.unique().tolist() == [0, 1, 2, 3]
+    assert found.parts["train"].labels.unique().tolist() == [0, 1, 2, 3]
     assert found.classes == ("0", "1", "2", "3")
     found = dataset("Synthetic: {samples: 20, targets: [2, 3]}")
-    assert found.parts["train"].targets.shape == (20, 2, 3)
+    assert found.parts["train"].labels.shape == (20, 2, 3)
     found = dataset("Synthetic: {samples: 20, targets: 3, binary: true}")
-    assert found.parts["train"].targets.shape == (20, 3)
-    assert found.parts["train"].targets.unique().tolist() == [0, 1]
+    assert found.parts["train"].labels.shape == (20, 3)
+    assert found.parts["train"].labels.unique().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_targets_that_the_loss_ignores_are_not_counted(tmp_path: Path) -> None:
     )
     plan, dataset = netspec.plan(made), load(netspec.plan(made))
     session = netspec.Session(netspec.export_onnx(made, tmp_path / "a.onnx").path)
-    inputs, targets = dataset.parts["train"].inputs, dataset.parts["train"].targets
+    inputs, targets = dataset.parts["train"].inputs, dataset.parts["train"].labels
     assert isinstance(inputs, Tensor)
     right = session.predict([np.asarray(each) for each in inputs]).argmax(1) == targets.numpy()
     counted = (targets != 4).numpy()

@@ -95,7 +95,7 @@ def test_what_is_said_of_a_split_is_what_is_loaded(samples: int, share: float) -
         said = planned(synthetic(samples), split).samples
     except SpecError:
         with pytest.raises(Refusal):
-            divide(Split(validation=0, test=share, shuffle=True), {"train": samples})
+            divide(Split(0, share, True, None, None, None), {"train": samples})
         return
     plan = make_plan(loads(text(synthetic(samples), split)))
     assert said == {name: len(part) for name, part in load(plan).parts.items()}

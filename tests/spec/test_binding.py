@@ -58,10 +58,17 @@ IMAGES: Any = {
     "expect": {"output": [3], "parameters": 794},
     "data": {
         "source": {"ImageFolder": {"root": "somewhere"}},
-        "split": {"validation": 0.2, "test": 0.1, "shuffle": False},
+        "target": None,
+        "split": {
+            "validation": 0.2, "test": 0.1, "shuffle": False,
+            "stratify": False, "group": None, "seed": 3,
+        },
         "augment": [{"RandomResizedCrop": {"size": 8}}, "RandomHorizontalFlip"],
         "evaluate": [{"Resize": {"size": 9}}, {"CenterCrop": {"size": [8, 8]}}],
         "preprocess": [{"Normalize": {"mean": [0.5], "std": [0.5]}}],
+        "cache": "memory",
+        "workers": 1,
+        "on_error": "skip",
     },
     "train": {
         "epochs": 2,

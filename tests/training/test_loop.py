@@ -78,7 +78,7 @@ def model() -> nn.Sequential:
 def batches(part: Part) -> Iterator[tuple[Tensor, Tensor]]:
     inputs = part.inputs
     assert isinstance(inputs, Tensor)
-    yield from zip((inputs / 255).split(100), part.targets.split(100), strict=True)
+    yield from zip((inputs / 255).split(100), part.labels.split(100), strict=True)
 
 
 def by_hand(epochs: int, optimizer: Any, scheduler: Any = None) -> nn.Sequential:
@@ -167,12 +167,12 @@ def test_the_measures_are_those_of_the_weights(tmp_path: Path) -> None:
         assert isinstance(part.inputs, Tensor)
         output = made(part.inputs / 255)
     test = run.summary["test"]
-    loss = float(nn.functional.cross_entropy(output, part.targets))
+    loss = float(nn.functional.cross_entropy(output, part.labels))
     assert test["loss"] == pytest.approx(loss, rel=1e-6)
     assert test["accuracy"] == pytest.approx(
         float((output.argmax(1) == part.targets).float().mean())
     )
-    among = (output.topk(3).indices == part.targets[:, None]).any(1).float().mean()
+    among = (output.topk(3).indices == part.labels[:, None]).any(1).float().mean()
     assert test["top_k"] == pytest.approx(float(among))
 
 
@@ -257,7 +257,7 @@ def kept(run: Run) -> int:
     part = load_data(run.plan).parts["validation"]
     assert isinstance(part.inputs, Tensor)
     with torch.inference_mode():
-        loss = float(nn.functional.cross_entropy(made(part.inputs / 255), part.targets))
+        loss = float(nn.functional.cross_entropy(made(part.inputs / 255), part.labels))
     losses = [row["validation_loss"] for row in run.metrics]
     return min(range(len(losses)), key=lambda epoch: abs(losses[epoch] - loss))
 

@@ -1,0 +1,31 @@
+"""Every data source, a module per family."""
+
+from netspec.catalogue.sources import arrays, folders, made, torchvision
+from netspec.catalogue.sources.source import (
+    Args,
+    Classes,
+    Images,
+    Sizes,
+    Source,
+    Target,
+    Unknown,
+    Values,
+)
+
+FAMILIES = (made, torchvision, folders, arrays)
+
+SOURCES: dict[str, Source] = {
+    source.name: source for family in FAMILIES for source in family.SOURCES
+}
+
+__all__ = [
+    "SOURCES",
+    "Args",
+    "Classes",
+    "Images",
+    "Sizes",
+    "Source",
+    "Target",
+    "Unknown",
+    "Values",
+]

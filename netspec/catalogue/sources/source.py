@@ -1,0 +1,66 @@
+"""What a data source is: its samples and their targets, known without the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from netspec.catalogue.component import Component, Param
+from netspec.catalogue.transforms import Size
+from netspec.catalogue.types import PATH, Integer
+
+Args = dict[str, Any]
+
+
+class Images(NamedTuple):
+    """8-bit images; the network's input says whether they come grey or in colour."""
+
+    height: Size
+    width: Size
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Integer targets; None where only the data knows the count or the names."""
+
+    count: int | None = None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Values:
+    """Float targets of a shape, None where only the data knows it. `binary`: 0 or 1."""
+
+    shape: tuple[int, ...] | None
+    binary: bool = False
+
+
+class Unknown:
+    """Targets that only the data knows."""
+
+
+Target = Classes | Values | Unknown
+Sizes = Mapping[str, int | None]
+
+
+def _images(args: Args) -> Images | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Source(Component):
+    """`sample`: its images, or None where samples come in the input's own shape.
+
+    `parts`: the parts it brings and how many samples each has; None where only the data knows.
+    `fetched`: a data set of torchvision's, which `download: true` fetches.
+    """
+
+    sample: Callable[[Args], Images | None] = _images
+    labels: Callable[[Args], Target]
+    parts: Callable[[Args], Sizes | None]
+    fetched: bool = False
+
+
+ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
+CLASSES = Integer(1, 100_000)  # each has a name, which a model file carries

@@ -15,14 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import SOURCES, Classes, Fetched, Piece
 from netspec.compiler import attribute, resolve
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName, Pictures
-from netspec.data.inspection import Inspection
+from netspec.data.inspection import Inspection, readable
 from netspec.data.layouts import Samples
 from netspec.data.masks import inspected
 from netspec.data.sources import Request
@@ -78,7 +77,7 @@ def _part(request: Request, samples: Samples, inspection: Inspection, *, trainin
             files, headers, targets, samples.masks, target, inspection, training=training
         )
     kept = [index for index, header in enumerate(headers) if header]
-    return Part(files, targets).subset(torch.tensor(kept, dtype=torch.int64))
+    return readable(Part(files, targets), kept)
 
 
 def _samples(request: Request, entry: Fetched, piece: Piece, kind: Any) -> Samples:

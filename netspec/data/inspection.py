@@ -11,10 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.transforms import Image, applied, most
-from netspec.data.dataset import PartName
+from netspec.data.dataset import Part, PartName
 from netspec.data.sources import Request, check_memory
 from netspec.diagnostics import Code, Diagnostic, InputError, Severity
 from netspec.planning.plans import BYTES
@@ -141,6 +143,13 @@ class Inspection:
                 f"name says: {few(misnamed)}",
                 "they are read as what they are; rename them",
             )
+
+
+def readable(part: Part, kept: Sequence[int]) -> Part:
+    """The samples `kept` of a part, itself where these are all."""
+    if len(kept) == len(part):
+        return part
+    return part.subset(torch.tensor(kept, dtype=torch.int64))
 
 
 def few(texts: Sequence[str]) -> str:

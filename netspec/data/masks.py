@@ -15,7 +15,7 @@ from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import VOID, Classes
 from netspec.data.dataset import Extent, Part, Pictures
-from netspec.data.inspection import Inspection
+from netspec.data.inspection import Inspection, readable
 from netspec.diagnostics import Code, Diagnostic, Place
 
 
@@ -88,8 +88,7 @@ def inspected(
             inspection.refused.append(Diagnostic(Code.DATA, message, place, remedy))
     if training and kept and not inspection.refused:
         _check_classes(total, target, inspection)
-    chosen = torch.tensor(kept, dtype=torch.int64)
-    return Part(files, masks).subset(chosen)
+    return readable(Part(files, masks), kept)
 
 
 def _problem(found: _Seen, header: images.Header, target: Classes) -> tuple[str, str] | None:

@@ -12,6 +12,16 @@ from netspec.catalogue.types import BOOLEAN
 
 DOWNLOAD = Param("download", BOOLEAN, False, "fetch the data if they are not there")
 
+_EVERY_PART = "netspec reads every part"
+WITHHELD = {
+    "train": _EVERY_PART,
+    "split": _EVERY_PART,
+    "transform": "`augment`, `evaluate` and `preprocess` say it",
+    "transforms": "`augment`, `evaluate` and `preprocess` say it",
+    "target_transform": "targets stay as they are",
+    "loader": "netspec reads every image in one way",
+}
+
 
 class Piece(NamedTuple):
     """A part: the arguments of torchvision's class that make it, the file or folder below `root`
@@ -31,8 +41,8 @@ class Fetched(Source):
 
     `layout`: the function of `netspec.data.layouts` that finds the samples in torchvision's object.
     `needs`: the packages beside torchvision that read it, `fetching`: that download it. `unpacks`:
-    archives that lie below `root` are unpacked without a download. `withheld`: parameters of the
-    class that are not offered, and why.
+    archives that lie below `root` are unpacked without a download. `withheld`: parameters of
+    torchvision's that are not offered, and why.
     """
 
     pieces: Callable[[Args], Pieces]
@@ -62,6 +72,8 @@ def fetched(
 ) -> Fetched:
     """The entry of a class of torchvision.datasets; what no argument changes is given as it is."""
     all_pieces = pieces if callable(pieces) else lambda args: pieces
+    offered = {param.name for param in params}
+    common = {param: why for param, why in WITHHELD.items() if param not in offered}
     return Fetched(
         name=name,
         target=f"torchvision.datasets:{name}",
@@ -77,5 +89,5 @@ def fetched(
         unpacks=unpacks,
         masks=masks,
         check=check,
-        withheld=withheld or {},
+        withheld=common | dict(withheld or {}),
     )

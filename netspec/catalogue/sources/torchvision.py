@@ -162,7 +162,6 @@ _ARRAYS = (
         "STL10", "arrays", "photographs of ten kinds",
         _stl10, _named(STL10), Images(96, 96),
         Param("folds", optional(Integer(0, 9)), None, "which thousand of the training part"),
-        withheld={"split": "netspec reads the parts train and test"},
     ),
     fetched(
         "USPS", "arrays", "digits of postal codes",

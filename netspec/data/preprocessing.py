@@ -217,9 +217,7 @@ def _settled(step: Named) -> nn.Module:
     """A step that leaves nothing to chance, for batches of any size."""
     entry = TRANSFORMS[step.type]
     made: nn.Module = resolve(entry.deployed or entry.target)(**_arguments(step))
-    if entry.param("p"):
-        made = Always(made)
-    return EightBit(made) if entry.eight_bit else made
+    return Always(made) if entry.param("p") else made
 
 
 def augmentation(pipeline: Pipeline) -> nn.Module:

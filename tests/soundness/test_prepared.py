@@ -114,7 +114,7 @@ def _chain(random: Random, stage: Stage, image: Image) -> tuple[list[Plain], Ima
     entries = [entry for entry in TRANSFORMS.values() if stage in entry.stages]
     chain: list[Plain] = []
     for _ in range(random.randint(0, 3)):
-        entry = random.choice(entries)
+        entry = random.choice(entries) if random.random() < 0.7 else TRANSFORMS["Resize"]
         args = ARGUMENTS[entry.name](random) if entry.name in ARGUMENTS else {}
         try:
             made = applied(completed(Named(entry.name, args, ())), image)

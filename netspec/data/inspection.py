@@ -203,7 +203,7 @@ def _largest(width: int, height: int, request: Request) -> tuple[str, Image, int
     pipeline = request.pipeline
     raw = Image(request.channels, height, width)
     steps = [("reading", raw, 2 * _bytes(raw))]
-    for way in (pipeline.evaluate, pipeline.augment):
+    for way in (pipeline.evaluate, pipeline.augment or pipeline.evaluate):
         image = raw
         for step in (*way, *pipeline.preprocess):
             made = applied(step, image)

@@ -79,13 +79,10 @@ class Resize(nn.Module):
 
     def _nearest(self, x: Tensor, dim: int, size: int) -> Tensor:
         """The indices that torch takes, in its own float arithmetic; ONNX's rounds otherwise."""
-        there = torch.arange(x.shape[dim], device=x.device)
-        wanted = torch.arange(size, device=x.device)
-        factor = (there[-1:] + 1).to(x.dtype) / (wanted[-1:] + 1).to(x.dtype)
+        factor = x.new_full((1,), x.shape[dim]) / x.new_full((1,), size)
         half = 0.5 if self.mode == "nearest-exact" else 0
-        return torch.minimum(
-            ((wanted.to(x.dtype) + half) * factor).floor().to(torch.int64), there[-1:]
-        )
+        wanted = torch.arange(size, device=x.device).to(x.dtype) + half
+        return torch.minimum((wanted * factor).floor().to(torch.int64), _last(x, dim))
 
 
 def _side(side: int, short: int, made: int, other: int) -> int:
@@ -106,15 +103,19 @@ class CenterCrop(nn.Module):
 
 
 def _cut(x: Tensor, dim: int, size: int) -> Tensor:
-    there = x.shape[dim]
     # Indices, not a slice: the exporter cannot know the size of a slice with a moving start.
-    chosen = torch.arange(size, device=x.device) + _margin(there - size)
-    last = torch.arange(there, device=x.device)[-1:]
+    chosen = torch.arange(size, device=x.device) + _margin(x.shape[dim] - size)
+    last = _last(x, dim)
     within = (chosen >= 0) & (chosen <= last)
     if dim == -2:
         within = within.unsqueeze(-1)
     picked = x.index_select(dim, torch.minimum(chosen.clamp(min=0), last))
     return torch.where(within, picked, 0.0)
+
+
+def _last(x: Tensor, dim: int) -> Tensor:
+    """The index of the last row or column, int64 [1]."""
+    return torch.full((1,), x.shape[dim], device=x.device) - 1
 
 
 def _margin(more: int) -> int:
@@ -217,9 +218,7 @@ def _settled(step: Named) -> nn.Module:
     """A step that leaves nothing to chance, for batches of any size."""
     entry = TRANSFORMS[step.type]
     made: nn.Module = resolve(entry.deployed or entry.target)(**_arguments(step))
-    if entry.param("p"):
-        made = Always(made)
-    return EightBit(made) if entry.eight_bit else made
+    return Always(made) if entry.param("p") else made
 
 
 def augmentation(pipeline: Pipeline) -> nn.Module:

@@ -107,6 +107,47 @@ def test_an_accepted_transform_gives_the_size_it_said(entry: Transform, draws: i
     assert accepted >= draws // 10
 
 
+# What torchvision takes, by chance or always, and netspec refuses with a reason.
+ON_PURPOSE = (
+    " goes from ",  # it draws from falling ranges, or fails, as the class has it
+    "is no mean of pixels",
+    "is no pixel",
+    "is none of the",  # a magnitude that not every draw looks at
+    " values, but the image has ",  # one channel becomes three, unseen
+    "goes with padding_mode 'constant' alone",  # where nothing is padded
+    "may shrink to nothing",  # of sizes that are drawn
+    "shows no perspective",
+    "may move two corners to one place",
+    "mixes always or never",
+    "makes images of",
+    "depend on their order",
+)
+TRIES = 6
+
+
+@MOVING
+@pytest.mark.filterwarnings("ignore:Scale and ratio should be:UserWarning")
+@pytest.mark.parametrize("entry", TRANSFORMS.values(), ids=lambda entry: entry.name)
+def test_what_is_refused_fails_or_is_refused_on_purpose(entry: Transform, draws: int) -> None:
+    random = Random(f"refused {entry.name}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for _ in range(draws):
+            image = Image(random.choice([1, 3]), random.choice(SIZES), random.choice(SIZES))
+            step = drawn(random, entry)
+            try:
+                applied(step, image)
+            except Refusal as refusal:
+                message = refusal.message
+            else:
+                continue
+            if not any(words in message for words in ON_PURPOSE) and entry.nested is None:
+                assert isinstance(image.height, int) and isinstance(image.width, int)
+                with pytest.raises((ValueError, TypeError, RuntimeError, IndexError)):
+                    for _ in range(TRIES):
+                        made(step, torch.rand(image.channels, image.height, image.width))
+
+
 @pytest.mark.parametrize("entry", TRANSFORMS.values(), ids=lambda entry: entry.name)
 def test_images_of_any_size_stay_within_what_is_said(entry: Transform, draws: int) -> None:
     random = Random(f"any {entry.name}")

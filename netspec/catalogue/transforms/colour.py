@@ -17,6 +17,7 @@ from netspec.catalogue.transforms.transform import (
     doubt_fill,
     filled,
     of_pixels,
+    pair,
     rising,
 )
 from netspec.catalogue.types import (
@@ -87,11 +88,12 @@ def _check_blur(args: Args) -> None:
 
 
 def _blur(image: Image, args: Args) -> Image:
-    kernel = args["kernel_size"]
-    largest = max(kernel) if isinstance(kernel, list | tuple) else kernel
-    if min(image.least()) <= largest // 2:
+    """The edges are mirrored without their last pixels."""
+    height, width = image.least()
+    across, down = pair(args["kernel_size"])
+    if width <= across // 2 or height <= down // 2:
         raise Refusal(
-            f"an image of {image} is too small for a kernel of {largest}",
+            f"an image of {image} is too small for a kernel of {max(across, down)}",
             "write a smaller one, or put a Resize before it",
             "kernel_size",
         )
@@ -229,19 +231,15 @@ TRANSFORMS = [
         params=(Param("threshold", NUMBER, doc="pixels from there on are inverted"), P),
         rule=of_pixels,
         check=_solarize,
-        stages=STAGES,
-        fixed=certain,
     ),
     Transform(
         name="RandomPosterize",
         params=(Param("bits", Integer(0, 8), doc="of 8, that are kept"), P),
         rule=of_pixels,
-        stages=STAGES,
-        fixed=certain,
         eight_bit=True,
     ),
-    Transform(name="RandomEqualize", params=(P,), rule=of_pixels, stages=STAGES, fixed=certain),
-    Transform(name="RandomAutocontrast", params=(P,), rule=of_pixels, stages=STAGES, fixed=certain),
+    Transform(name="RandomEqualize", params=(P,), rule=of_pixels),
+    Transform(name="RandomAutocontrast", params=(P,), rule=of_pixels),
     Transform(
         name="RandomAdjustSharpness",
         params=(Param("sharpness_factor", NONNEGATIVE, doc="0 blurs, 1 changes nothing"), P),

@@ -74,8 +74,10 @@ def _resize(image: Image, args: Args) -> Image:
         return image.sized(*size)
     height, width = image.height, image.width
     if not isinstance(height, int) or not isinstance(width, int):
-        low = 1 if longest is not None else pair(size)[0]
-        return image.sized(AtLeast(low, longest), AtLeast(low, longest))
+        if longest is not None:
+            return image.sized(AtLeast(1, longest), AtLeast(1, longest))
+        made = pair(size)[0]
+        return image.sized(*[AtLeast(made, _longest(image, made))] * 2)
     short, long = resized(min(height, width), max(height, width), size, longest)
     if short < 1:
         raise Refusal(
@@ -84,6 +86,15 @@ def _resize(image: Image, args: Args) -> Image:
             "max_size",
         )
     return image.sized(short, long) if height <= width else image.sized(long, short)
+
+
+def _longest(image: Image, short: int) -> int | None:
+    """The longest that the longer side can be, where the shorter one is made `short`; None: there
+    is no bound."""
+    sides = most(image.height), most(image.width)
+    if None in sides:
+        return None
+    return short * max(side for side in sides if side is not None) // min(image.least())
 
 
 def resized(short: int, long: int, size: Any, longest: int | None) -> tuple[int, int]:
@@ -186,7 +197,7 @@ def _random_resize(image: Image, args: Args) -> Image:
         return image.sized(
             *(AtLeast(low * side // min(sides), (high - 1) * side // min(sides)) for side in sides)
         )
-    return image.sized(AtLeast(low), AtLeast(low))
+    return image.sized(*[AtLeast(low, _longest(image, high - 1))] * 2)
 
 
 def _check_random_resize(args: Args) -> None:
@@ -203,8 +214,10 @@ def _shortest_size(image: Image, args: Args) -> Image:
     """torchvision rounds down what floats make of the quotient: a side may lack one."""
     sizes, longest = args["min_size"], args["max_size"]
     if not isinstance(image.height, int) or not isinstance(image.width, int):
-        low = min(sizes) - 1 if longest is None else 1
-        return image.sized(between(low, longest), between(low, longest))
+        if longest is not None:
+            return image.sized(AtLeast(1, longest), AtLeast(1, longest))
+        high = _longest(image, max(sizes))
+        return image.sized(*[AtLeast(max(1, min(sizes) - 1), high)] * 2)
     short, long = sorted((image.height, image.width))
     factors = [size / short for size in sizes]
     if longest is not None:
@@ -273,9 +286,9 @@ def _rotation(image: Image, args: Args) -> Image:
     height, width = image.least()
     # Turned, a rectangle is at least as high and as wide as its shorter side, at most as its
     # diagonal; the corners are floats, which are rounded.
-    longest = None
-    if isinstance(image.height, int) and isinstance(image.width, int):
-        longest = math.ceil(math.hypot(height, width)) + 2
+    sides = most(image.height), most(image.width)
+    known = [side for side in sides if side is not None]
+    longest = math.ceil(math.hypot(*known)) + 2 if len(known) == 2 else None
     size = between(min(height, width) - 2, longest)
     return image.sized(size, size)
 

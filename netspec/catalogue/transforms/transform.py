@@ -85,9 +85,10 @@ class Transform(Component):
     """A class of torchvision.transforms.v2, for float images [C, H, W] from 0 to 1.
 
     rule: the image that it makes; refuses images that it cannot take.
-    stages: where it may stand; what `evaluate` and `preprocess` hold leaves nothing to chance and
-        can be exported. `fixed` refuses, there, parameters that leave something to chance; None:
-        whatever they are, nothing is.
+    stages: where it may stand; what `evaluate` and `preprocess` hold leaves nothing to chance, can
+        be exported, and makes no leaps: another engine's rounding stays what it is. `fixed`
+        refuses, there, parameters that leave something to chance; None: whatever they are, nothing
+        is.
     doubt: refuses what is legal and probably not meant.
     deployed: netspec's own module, which stands for it in evaluation and in the exported graph;
         None: torchvision's own.

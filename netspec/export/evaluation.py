@@ -22,7 +22,6 @@ from netspec.spec.loading import loads
 from netspec.spec.model import Named, Spec
 from netspec.spec.reading import parse
 from netspec.spec.writing import resolved, to_yaml
-from netspec.training.criterion import mean
 from netspec.training.evaluation import Evaluation, choose
 from netspec.training.metrics import Measures, metrics_of
 
@@ -68,14 +67,15 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
     )
     prepare = _preparation(plan, session, dataset.statistics)
     chosen = dataset.parts[part]
-    tallies = {name: torch.zeros(2, dtype=torch.float64) for name in metrics}
+    tallies: dict[str, Tensor] = {}
     for start in range(0, len(chosen), BATCH):
         rows = range(start, min(start + BATCH, len(chosen)))
         samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in rows]
         outputs = torch.from_numpy(session.predict(samples))
         for name, metric in metrics.items():
-            tallies[name] += metric(outputs, chosen.labels[rows.start : rows.stop])
-    return {name: mean(tally) for name, tally in tallies.items()}
+            found = metric.tally(outputs, chosen.labels[rows.start : rows.stop])
+            tallies[name] = tallies[name] + found if name in tallies else found
+    return {name: metrics[name].figure(tally) for name, tally in tallies.items()}
 
 
 class Cut(NamedTuple):

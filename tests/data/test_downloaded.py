@@ -10,6 +10,7 @@ import pickle
 import re
 import shutil
 import socket
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -260,7 +261,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_places_and_parts_are_torchvision_s(source: Fetched) -> None:
     """Its source code has each name of a place; the arguments of a part are the class's own."""
     kind = getattr(torchvision_datasets, source.name)
-    text = "".join(inspect.getsource(each) for each in (inspect.getmodule(kind), utils))
+    text = inspect.getsource(sys.modules[kind.__module__]) + inspect.getsource(utils)
     args = source.complete(
         {"root": "", "split": "letters"} if source.name in REQUIRED else {"root": ""}
     )
@@ -548,7 +549,8 @@ def test_tissue_is_read_from_hdf5_row_by_row(tmp_path: Path) -> None:
     part = found_in("PCAM", tmp_path).parts["validation"]
     assert isinstance(part.inputs, Pictures)
     assert torch.equal(part.inputs[2], torch.from_numpy(images[2]).permute(2, 0, 1))
-    assert part.inputs.gather(torch.tensor([3, 0])).shape == (2, 3, 96, 96)
+    rows = part.inputs.gather(torch.tensor([3, 0]))
+    assert isinstance(rows, torch.Tensor) and rows.shape == (2, 3, 96, 96)
     assert part.labels.tolist() == [0, 1, 1, 0]
 
 

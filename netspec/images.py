@@ -57,6 +57,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _UPENDING = frozenset({5, 6, 7, 8})
+_TURNED = frozenset({"TIFF"})  # by Pillow itself, its size too
 
 
 def load(path: str | os.PathLike[str], channels: int) -> Pixels:
@@ -71,8 +72,8 @@ def load(path: str | os.PathLike[str], channels: int) -> Pixels:
 
 
 class Header(NamedTuple):
-    """What an image file states of itself: its size before it is turned, its kind, one of FORMATS,
-    and whether turning exchanges its sides."""
+    """What an image file states of itself: its size before it is turned (of TIFF, afterwards), its
+    kind, one of FORMATS, and whether turning exchanges its sides."""
 
     width: int
     height: int
@@ -104,7 +105,9 @@ def header(path: str | os.PathLike[str]) -> Header:
     with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _wrong(file, *_TOO_LARGE)
-        found = Header(*image.size, _kind(image), image.getexif().get(_ORIENTATION, 1) in _UPENDING)
+        turn = image.getexif().get(_ORIENTATION, 1)
+        upended = turn in _UPENDING and image.format not in _TURNED
+        found = Header(*image.size, _kind(image), upended)
         end = _ENDS.get(str(image.format), b"")
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(end)))
         whole = stream.read() == end

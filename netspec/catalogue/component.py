@@ -46,11 +46,20 @@ class Param:
 
 
 class Refusal(Exception):
-    """A rule says no: why, about which parameter (None: the entry as a whole), and what to do."""
+    """A rule says no: why, about which parameter (None: the entry as a whole), and what to do.
 
-    def __init__(self, message: str, remedy: Remedy = None, param: str | None = None) -> None:
+    `within`: the way to a place within the parameter's value.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        remedy: Remedy = None,
+        param: str | None = None,
+        within: tuple[str | int, ...] = (),
+    ) -> None:
         super().__init__(message)
-        self.message, self.remedy, self.param = message, remedy, param
+        self.message, self.remedy, self.param, self.within = message, remedy, param, within
 
 
 def _no_check(args: dict[str, Any]) -> None:

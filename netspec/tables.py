@@ -181,18 +181,21 @@ class Records:
         self.names = tuple(cells if layout.header else map(str, range(len(cells))))
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        """Each record with its first line's number, from 1. Raises InputError where one has another
-        number of cells, and where the file is damaged."""
+        """Each record with its first line's number, from 1. Raises InputError where the file is
+        damaged."""
         with self._open() as file:
             for index, (line, cells) in enumerate(self._records(file)):
-                if len(cells) != len(self.names):
-                    raise self.wrong(
-                        line,
-                        f"the row has {len(cells)} cells, and the file {len(self.names)} columns",
-                        "look for a delimiter too many or too few, or quotes that are not closed",
-                    )
                 if index or not self.layout.header:
                     yield line, cells
+
+    def check(self, line: int, cells: Sequence[str]) -> None:
+        """Raises InputError where a record has another number of cells than the first."""
+        if len(cells) != len(self.names):
+            raise self.wrong(
+                line,
+                f"the row has {len(cells)} cells, and the file {len(self.names)} columns",
+                "look for a delimiter too many or too few, or quotes that are not closed",
+            )
 
     def wrong(self, line: int | None, message: str, remedy: str | None = None) -> InputError:
         place = Place(str(self.path), line, None if line is None else 1)

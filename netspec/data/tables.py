@@ -193,8 +193,8 @@ class TextReader(Reader):
                 for batch in reader:
                     yield batch.columns
         except (self.pyarrow.ArrowException, OSError) as error:
-            for _ in self.records:
-                """Raises InputError with the line, where a record is wrong."""
+            for line, cells in self.records:
+                self.records.check(line, cells)
             raise self._damaged(error) from None
 
     def wrong(self, row: int, message: str, remedy: str | None) -> InputError:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -239,11 +240,10 @@ class _At(Exception):
 
 
 class _Rows:
-    """Rows of numbers in a file without a name, which lasts as long as its tensor."""
+    """Rows of numbers in a file without a name, whose tensor keeps what is mapped."""
 
-    def __init__(self, width: int, dtype: npt.DTypeLike) -> None:
-        self.width, self.dtype, self.count = width, np.dtype(dtype), 0
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 (the map keeps it open)
+    def __init__(self, file: IO[bytes], width: int, dtype: npt.DTypeLike) -> None:
+        self.file, self.width, self.dtype, self.count = file, width, np.dtype(dtype), 0
 
     def add(self, columns: Sequence[Array], count: int) -> None:
         """Raises SetupError where the disk is full."""
@@ -290,34 +290,37 @@ def _read(request: Request, kind: type[Reader]) -> Dataset:
     if group is not None:
         places.append(_place(group, reader, args, learned))
     width = len(stated.features)
-    inputs = _Rows(width, np.float64)
-    targets = _Rows(len(learned), np.int64 if labels else np.float32)
-    groups = _Rows(1, np.int64)
     known: dict[str, int] = {}
-    for cells in reader.batches(places):
-        before, count = inputs.count, len(cells[0])
-        column = columns[0]
-        try:
-            numbers = []
-            for column, each in zip(columns, cells, strict=False):
-                numbers.append(_numbers(each, column))
-                if labels and len(numbers) > width:
-                    _check_whole(numbers[-1])
-            if group is not None:
-                column = Column(group)
-                groups.add([_codes(cells[-1], known)], count)
-        except _At as found:
-            message = f"column '{column.name}': {found.wrong.message}"
-            raise reader.wrong(before + found.row, message, found.wrong.remedy) from None
-        inputs.add(numbers[:width], count)
-        targets.add(numbers[width:], count)
-    if not inputs.count:
-        raise Refusal(f"'{path}' has no rows", None, "path")
-    part = Part(
-        inputs.tensor(),
-        targets.tensor().squeeze(1) if labels else targets.tensor(),
-        None if group is None else groups.tensor().squeeze(1),
-    )
+    with ExitStack() as files:
+        temporary = [files.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+        inputs = _Rows(temporary[0], width, np.float64)
+        targets = _Rows(temporary[1], len(learned), np.int64 if labels else np.float32)
+        groups = _Rows(temporary[2], 1, np.int64)
+        for cells in reader.batches(places):
+            before, count = inputs.count, len(cells[0])
+            column = columns[0]
+            try:
+                numbers = []
+                for column, each in zip(columns, cells, strict=False):
+                    numbers.append(_numbers(each, column))
+                    if labels and len(numbers) > width:
+                        _check_whole(numbers[-1])
+                if group is not None:
+                    column = Column(group)
+                    groups.add([_codes(cells[-1], known)], count)
+            except _At as at:
+                message = f"column '{column.name}': {at.wrong.message}"
+                raise reader.wrong(before + at.row, message, at.wrong.remedy) from None
+            inputs.add(numbers[:width], count)
+            targets.add(numbers[width:], count)
+        if not inputs.count:
+            raise Refusal(f"'{path}' has no rows", None, "path")
+        found = targets.tensor()
+        part = Part(
+            inputs.tensor(),
+            found.squeeze(1) if labels else found,
+            None if group is None else groups.tensor().squeeze(1),
+        )
     target = _target(request, part, labels)
     names = target.names if isinstance(target, Classes) else None
     return Dataset({"train": part}, target, names)

@@ -22,10 +22,12 @@ from netspec.catalogue.types import (
     WordOr,
     optional,
 )
+from netspec.catalogue.types import show as show_value
 from netspec.shapes import Tensor, show
 from netspec.tables import Categories, Category, Layout, name_of
 
 MEASURES = ("median", "mean")
+MOST_LETTERS = 1000
 
 CATEGORY = Either(TEXT, BOOLEAN, INTEGER, NUMBER)
 CATEGORIES = ListOf(CATEGORY, 1, 100_000)
@@ -52,6 +54,7 @@ def features(written: Mapping[str, Any]) -> tuple[Feature, ...]:
 
 
 def _feature(name: str, written: str | Mapping[str, Any]) -> Feature:
+    _check_name(name, "features", (name,))
     if isinstance(written, str):
         return Feature(name, standardize=written == "standardize")
     fill, then = written.get("fill"), written.get("then")
@@ -91,6 +94,7 @@ def _check_distinct(
     known: Categories, written: list[Category], param: str, within: tuple[str, ...] = ()
 ) -> None:
     for code, each in enumerate(written):
+        _check_name(name_of(each), param, within)
         if known.code(name_of(each)) != code:
             raise Refusal(f"'{name_of(each)}' is listed twice", "leave one out", param, within)
         if name_of(each) != name_of(each).strip():
@@ -100,6 +104,17 @@ def _check_distinct(
                 param,
                 within,
             )
+
+
+def _check_name(name: str, param: str, within: tuple[str, ...] = ()) -> None:
+    """Refuse a name that no model file could carry."""
+    if not name.isprintable() or len(name) > MOST_LETTERS:
+        raise Refusal(
+            f"{show_value(name)} is no name: it is too long, or holds control characters",
+            "name it otherwise, in the table too",
+            param,
+            within,
+        )
 
 
 def _wrong(name: str, message: str, remedy: str, *within: str) -> Refusal:

@@ -51,6 +51,10 @@ def name_of(category: Category) -> str:
     return str(category)
 
 
+class Missing(Wrong):
+    """A cell is empty that may not be."""
+
+
 class Categories:
     """Categories as the spec writes them. A number stands for every way to write it, `3` for `3.0`
     too, and true and false for any case; a text stands for itself alone."""
@@ -111,10 +115,10 @@ class Column:
         """The number, where the column may hold it. Raises Wrong."""
         if math.isnan(value):
             if not self.missing:
-                raise Wrong(
+                fill = "…" if self.categories else "median"
+                raise Missing(
                     "the value is missing",
-                    f"write `{{fill: {'…' if self.categories else 'median'}}}` for the column, or "
-                    "leave the row out",
+                    f"leave the row out, or train with `{{fill: {fill}}}` for the column",
                 )
         elif self.categories is not None:
             if not (value.is_integer() and 0 <= value < len(self.categories)):
@@ -136,7 +140,9 @@ def unknown(cell: str, known: Sequence[str]) -> Wrong:
 def number(cell: str) -> float:
     """The number that a cell holds. Raises Wrong."""
     if _NUMBER.fullmatch(cell):
-        return float(cell)
+        if math.isinf(value := float(cell)):
+            raise Wrong(f"{_shown(cell)} is larger than what float64 holds", "scale it, or mend it")
+        return value
     remedy = None
     if _GROUPED.fullmatch(cell):
         remedy = f"write it without commas: {cell.replace(',', '')}"
@@ -166,7 +172,8 @@ class Layout:
 class Records:
     """The records of a CSV file, which is UTF-8, perhaps gzipped; empty lines are passed over.
 
-    names: the columns', in the file's order; delimiter: what stands between two cells.
+    names: the columns', in the file's order; delimiter: what stands between two cells; begins: the
+    line of the first record, from 1.
     """
 
     def __init__(self, path: Path, layout: Layout) -> None:
@@ -177,7 +184,7 @@ class Records:
             first = next(self._records(file), None)
         if first is None:
             raise self.wrong(None, "the file is empty", "write a line of column names, then rows")
-        cells = first[1]
+        self.begins, cells = first
         self.names = tuple(cells if layout.header else map(str, range(len(cells))))
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:

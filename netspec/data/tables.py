@@ -26,7 +26,7 @@ from netspec.data.dataset import Dataset, Part, Statistics
 from netspec.data.preparation import Prepared
 from netspec.data.sources import Request, counted, loss_of
 from netspec.diagnostics import Code, InputError, SetupError
-from netspec.tables import LARGEST, MISSING, Column, Layout, Records, Wrong, name_of, place
+from netspec.tables import LARGEST, MISSING, Column, Layout, Missing, Records, Wrong, name_of, place
 
 Array = npt.NDArray[Any]
 Cells = Any  # pyarrow has no types
@@ -181,7 +181,8 @@ class TextReader(Reader):
         read = csv.ReadOptions(
             column_names=names,
             block_size=BLOCK_BYTES,
-            skip_rows_after_names=int(self.layout.header),
+            # The header, and empty lines before it.
+            skip_rows_after_names=self.records.begins if self.layout.header else 0,
         )
         parse = csv.ParseOptions(delimiter=self.records.delimiter, newlines_in_values=True)
         convert = csv.ConvertOptions(
@@ -194,9 +195,11 @@ class TextReader(Reader):
                 for batch in reader:
                     yield batch.columns
         except (self.pyarrow.ArrowException, OSError) as error:
+            line = None
             for line, cells in self.records:
                 self.records.check(line, cells)
-            raise self._damaged(error) from None
+            if line is not None:  # pyarrow refuses a header alone
+                raise self._damaged(error) from None
 
     def wrong(self, row: int, message: str, remedy: str | None) -> InputError:
         line = next(line for index, (line, _) in enumerate(self.records) if index == row)
@@ -309,8 +312,11 @@ def _read(request: Request, kind: type[Reader]) -> Dataset:
                     column = Column(group)
                     groups.add([_codes(cells[-1], known)], count)
             except _At as at:
+                remedy = at.wrong.remedy
+                if isinstance(at.wrong, Missing) and column.name in learned:
+                    remedy = "leave the row out"
                 message = f"column '{column.name}': {at.wrong.message}"
-                raise reader.wrong(before + at.row, message, at.wrong.remedy) from None
+                raise reader.wrong(before + at.row, message, remedy) from None
             inputs.add(numbers[:width], count)
             targets.add(numbers[width:], count)
         if not inputs.count:
@@ -331,13 +337,14 @@ def _place(name: str, reader: Reader, args: Mapping[str, Any], learned: Sequence
     try:
         return place(name, reader.names)
     except Wrong as wrong:
-        message = f"'{reader.path}': {wrong.message}"
+        message, remedy = f"'{reader.path}': {wrong.message}", wrong.remedy
+        other = next((each for each in ";\t|," if each in reader.names[0]), None)
+        if len(reader.names) == 1 and other:
+            remedy = f"its only column is '{reader.names[0]}': write `delimiter: {other!r}`"
         if name in args["features"]:
-            raise Refusal(message, wrong.remedy, "features", (name,)) from None
+            raise Refusal(message, remedy, "features", (name,)) from None
         within = (learned.index(name),) if isinstance(args["target"], list) else ()
-        raise Refusal(
-            message, wrong.remedy, "target" if name in learned else None, within
-        ) from None
+        raise Refusal(message, remedy, "target" if name in learned else None, within) from None
 
 
 def _target(request: Request, part: Part, labels: bool) -> Target:

@@ -136,7 +136,8 @@ def draw(random: Random, rows: int = 60) -> Table:
         cells, written, wide = _column(random, rows)
         columns[name], features[name] = cells, written
         width += wide
-    classes, target = None, "y"
+    classes: list[str] | None = None
+    target: Any = "y"
     if random.random() < 0.5:
         classes = random.sample(NAMES, random.randint(2, 5))
         columns["y"] = [random.choice(classes) for _ in range(rows)]

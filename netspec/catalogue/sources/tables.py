@@ -31,6 +31,7 @@ MOST_LETTERS = 1000
 
 CATEGORY = Either(TEXT, BOOLEAN, INTEGER, NUMBER)
 CATEGORIES = ListOf(CATEGORY, 1, 100_000)
+COLUMN = Text("a column's name, in quotes where it is a number")
 AS_IT_IS = Choice("as_is", "standardize")
 ONE_HOT = Param("one_hot", CATEGORIES, doc="a number for each category: 1 for the row's, else 0")
 FEATURE = Component(
@@ -180,7 +181,7 @@ _COLUMNS = (
     ),
     Param(
         "target",
-        optional(Either(TEXT, ListOf(TEXT, 1, 10_000))),
+        optional(Either(COLUMN, ListOf(COLUMN, 1, 10_000))),
         None,
         "the column to learn, or a list of them; none with `data.target: input`",
     ),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 from netspec.diagnostics import Code, Diagnostic, InputError, Place, suggestion
 
@@ -208,6 +208,12 @@ class Records:
         place = Place(str(self.path), line, None if line is None else 1)
         return InputError([Diagnostic(Code.INPUT, message, place, remedy)])
 
+    def binary(self) -> IO[bytes]:
+        """Its content, unpacked."""
+        if self.path.name.lower().endswith(".gz"):
+            return cast(IO[bytes], gzip.open(self.path, "rb"))
+        return self.path.open("rb")
+
     def _open(self) -> TextIO:
         try:
             if self.path.name.lower().endswith(".gz"):
@@ -219,7 +225,7 @@ class Records:
             ) from None
 
     def _records(self, file: TextIO) -> Iterator[tuple[int, list[str]]]:
-        reader = csv.reader(file, delimiter=self.delimiter)
+        reader = csv.reader(file, delimiter=self.delimiter, strict=True)
         for _ in count():
             line = reader.line_num + 1
             try:
@@ -227,9 +233,7 @@ class Records:
             except StopIteration:
                 return
             except UnicodeDecodeError:
-                raise self.wrong(
-                    self._undecodable(), "the line is not UTF-8", "save the file as UTF-8"
-                ) from None
+                raise self._undecodable() from None
             except csv.Error as error:
                 raise self.wrong(
                     line, f"the row can't be read: {error}", "look for quotes that are not closed"
@@ -241,16 +245,17 @@ class Records:
             if cells:
                 yield line, cells
 
-    def _undecodable(self) -> int | None:
-        """The first line that is not UTF-8."""
-        opened = gzip.open if self.path.name.lower().endswith(".gz") else open
-        with opened(self.path, "rb") as file:
+    def _undecodable(self) -> InputError:
+        """About the first line that is not UTF-8."""
+        with self.binary() as file:
             for line, content in enumerate(file, start=1):
+                if line == 1 and content.startswith(b"PAR1"):
+                    return self.wrong(None, "this is a Parquet file, not text", "write it as CSV")
                 try:
                     content.decode()
                 except UnicodeDecodeError:
-                    return line
-        return None
+                    break
+        return self.wrong(line, "the line is not UTF-8", "save the file as UTF-8")
 
 
 def place(name: str, names: Sequence[str]) -> int:

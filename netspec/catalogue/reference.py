@@ -15,6 +15,7 @@ from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
 from netspec.catalogue.layers.left_out import LEFT_OUT
 from netspec.catalogue.layers.structure import REPEAT, Container
+from netspec.catalogue.sources import tables
 from netspec.catalogue.types import show
 
 HEAD = """\
@@ -48,6 +49,7 @@ _SECTIONS = (
     sections.INPUT,
     sections.DATA,
     sections.SPLIT,
+    tables.FEATURE,
     sections.TRAIN,
     sections.CHECKPOINT,
     sections.ONNX,

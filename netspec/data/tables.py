@@ -194,12 +194,25 @@ class TextReader(Reader):
             with csv.open_csv(self.path, read, parse, convert) as reader:
                 for batch in reader:
                     yield batch.columns
+            self._check_quotes()
         except (self.pyarrow.ArrowException, OSError) as error:
-            line = None
-            for line, cells in self.records:
-                self.records.check(line, cells)
-            if line is not None:  # pyarrow refuses a header alone
+            if self._check_records():  # pyarrow refuses a header alone
                 raise self._damaged(error) from None
+
+    def _check_quotes(self) -> None:
+        """Refuse a quote that is not closed, whose cell has swallowed all rows behind it."""
+        with self.records.binary() as file:
+            quotes = sum(block.count(b'"') for block in iter(lambda: file.read(BLOCK_BYTES), b""))
+        if quotes % 2:
+            self._check_records()
+
+    def _check_records(self) -> int:
+        """How many there are. Raises InputError with the line of one that is wrong."""
+        found = 0
+        for line, cells in self.records:
+            self.records.check(line, cells)
+            found += 1
+        return found
 
     def wrong(self, row: int, message: str, remedy: str | None) -> InputError:
         line = next(line for index, (line, _) in enumerate(self.records) if index == row)

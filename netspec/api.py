@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from netspec.data.dataset import PartName
+    from netspec.data.summary import Summary
     from netspec.diagnostics import Diagnostic
     from netspec.export.writing import Export
     from netspec.planning import Plan
@@ -65,6 +66,37 @@ def emit(spec: Spec, form: str) -> str:
     from netspec.planning import make_plan
 
     return FORMATS[form](make_plan(spec))
+
+
+def inspect_data(
+    spec: Spec,
+    *,
+    part: PartName | None = None,
+    preview: str | Path | None = None,
+    seed: int | None = None,
+    epoch: int = 0,
+) -> Summary:
+    """What a spec's data are: samples, classes, sizes, and the numbers that the network gets; of
+    all parts, or of one.
+
+    preview: an image file to write, a contact sheet of that part's samples, by default the training
+    part's, augmented as in this epoch; `seed` (default: the run's) draws them. Raises SpecError,
+    InputError, SetupError.
+    """
+    from netspec.data import preview as previewing
+    from netspec.data import summary
+    from netspec.data.loading import load
+    from netspec.planning import make_plan
+
+    plan = make_plan(spec)
+    if preview is not None:
+        previewing.check(plan, Path(preview))
+    dataset = load(plan)
+    found = summary.summarize(plan, dataset, part)
+    if preview is not None:
+        drawn = plan.spec.seed if seed is None else seed
+        previewing.write(plan, dataset, Path(preview), part or "train", seed=drawn, epoch=epoch)
+    return found
 
 
 def train(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -39,6 +40,7 @@ NARROW, WIDE = 96, 900
 GAP, NEAR, MARGIN = 12, 3, 16
 LETTERS, LINE = 13, 17
 
+FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "Arial Unicode.ttf", "arial.ttf")
 PAGE, INK, FAINT, GREY = (238, 238, 238), (24, 24, 24), (110, 110, 110), (160, 160, 160)
 LEGEND = 24  # classes
 SHARE = 0.5  # of a mask's colour
@@ -73,10 +75,10 @@ def check(plan: Plan, path: Path) -> None:
     Raises SpecError, InputError, SetupError.
     """
     document, pipeline = plan.spec.document, plan.pipeline
-    if path.suffix.lower() not in FORMATS:
+    if (suffix := path.suffix.lower()) not in FORMATS:
         raise InputError.of(
             Code.FILE,
-            f"a contact sheet is no '{path.suffix}' file" if path.suffix else "names no image file",
+            f"no image is written as '{suffix}'" if suffix else "this names no image file",
             file=str(path),
             remedy=f"let the name end in {', '.join(FORMATS)}",
         )
@@ -186,7 +188,9 @@ def label(target: Tensor, dataset: Dataset) -> list[str]:
 
 def _page(samples: Sequence[Sample], heading: Sequence[str], names: Sequence[str]) -> Image.Image:
     """The heading, the samples in rows, and for masks a legend of the classes they have."""
-    font = ImageFont.load_default(LETTERS)
+    known = _legend(samples, names)
+    below = (line for sample in samples for line in sample.lines)
+    font = _font([*heading, *below, *(name for _, name in known)])
     height, width = samples[0].images[0].shape[:2]
     size = _fitted(width, height)
     column = max(size[0], NARROW)
@@ -196,7 +200,7 @@ def _page(samples: Sequence[Sample], heading: Sequence[str], names: Sequence[str
     rows = math.ceil(len(samples) / columns)
     room = columns * (column + GAP) - GAP
     room = max(room, *(min(WIDE, math.ceil(font.getlength(line))) for line in heading))
-    legend = _flowed(_legend(samples, names), room, font)
+    legend = _flowed(known, room, font)
     top = MARGIN + len(heading) * LINE + GAP
     bottom = top + rows * (row + GAP)
     page = Image.new("RGB", (room + 2 * MARGIN, bottom + len(legend) * LINE + MARGIN - GAP), PAGE)
@@ -218,12 +222,23 @@ def _page(samples: Sequence[Sample], heading: Sequence[str], names: Sequence[str
             y += LINE
     for number, entries in enumerate(legend):
         y = bottom + number * LINE
-        for left, colour, name in entries:
-            if colour is not None:
-                box = (MARGIN + left, y + 2, MARGIN + left + LETTERS, y + 2 + LETTERS)
-                draw.rectangle(box, colour)
+        for left, shade, name in entries:
+            if shade is not None:
+                swatch = np.full((LETTERS, LETTERS, 3), shade, np.uint8)
+                if shade == GREY:
+                    swatch[_lines(LETTERS, LETTERS)] = INK
+                page.paste(Image.fromarray(swatch), (MARGIN + left, y + 2))
             draw.text((MARGIN + left + LETTERS + 5, y), name, INK, font)
     return page
+
+
+def _font(said: Sequence[str]) -> Font:
+    """Pillow's own, which is the same everywhere, or for more than ASCII one of the system's."""
+    if not all(line.replace("…", "").isascii() for line in said):
+        for name in FONTS:
+            with suppress(OSError):
+                return ImageFont.truetype(name, LETTERS)
+    return ImageFont.load_default(LETTERS)
 
 
 def _fitted(width: int, height: int) -> tuple[int, int]:
@@ -255,15 +270,20 @@ def _covered(tile: Pixels, mask: Mask, count: int) -> Pixels:
     over = palette[np.where(ignored, 0, classes)]
     over[ignored] = GREY
     mixed = tile * (1 - SHARE) + over * SHARE
-    lines = np.add.outer(np.arange(height), np.arange(width)) % HATCH == 0
-    mixed[ignored & lines] = INK
+    mixed[ignored & _lines(height, width)] = INK
     return mixed.round().astype(np.uint8)
 
 
+def _lines(height: int, width: int) -> npt.NDArray[np.bool_]:
+    lines: npt.NDArray[np.bool_] = np.add.outer(np.arange(height), np.arange(width)) % HATCH == 0
+    return lines
+
+
 def colour(index: int) -> Colour:
-    """A class's: hues apart by the golden ratio, so that any number of them differ."""
-    hue = (0.6 + index * 0.618034) % 1
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 0.95 if index % 2 else 0.75)
+    """A class's: black for the first, which often is the background; then hues apart by the golden
+    ratio, so that any number of them differ."""
+    hue = (index * 0.618034 + 0.4) % 1
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, 1 if index else 0)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
@@ -301,8 +321,9 @@ def _flowed(
 
 def cut(line: str, room: float, font: Font) -> str:
     """A line that has room, its end cut off if need be; what cannot be drawn is a question mark."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    if font.getlength(line) <= room:
+    whole, most = line, int(room)  # no letter is narrower than a pixel
+    line = "".join(letter if letter.isprintable() else "?" for letter in whole[:most])
+    if len(whole) <= most and font.getlength(line) <= room:
         return line
     while line and font.getlength(f"{line}…") > room:
         line = line[:-1]

@@ -83,19 +83,20 @@ def inspect_data(
     part's, augmented as in this epoch; `seed` (default: the run's) draws them. Raises SpecError,
     InputError, SetupError.
     """
-    from netspec.data import preview as previewing
-    from netspec.data import summary
     from netspec.data.loading import load
+    from netspec.data.summary import summarize
     from netspec.planning import make_plan
 
     plan = make_plan(spec)
-    if preview is not None:
-        previewing.check(plan, Path(preview))
+    if preview is None:
+        return summarize(plan, load(plan), part)
+    from netspec.data import preview as sheet
+
+    path, draw = Path(preview), plan.spec.seed if seed is None else seed
+    sheet.check(plan, path)
     dataset = load(plan)
-    found = summary.summarize(plan, dataset, part)
-    if preview is not None:
-        drawn = plan.spec.seed if seed is None else seed
-        previewing.write(plan, dataset, Path(preview), part or "train", seed=drawn, epoch=epoch)
+    found = summarize(plan, dataset, part)
+    sheet.write(plan, dataset, path, part or "train", seed=draw, epoch=epoch)
     return found
 
 

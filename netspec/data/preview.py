@@ -132,7 +132,7 @@ def _samples(
     targets = seen[-1].targets  # mixed, where the augmentation mixes samples
     masks: list[Mask] = []
     lines: list[list[str]] = [[] for _ in images[0]]
-    if masked(part):
+    if masked(plan, part):
         masks = [batch.targets.numpy() for batch in seen]
     elif plan.spec.data.target != "input":
         lines = [label(target, dataset) for target in targets]

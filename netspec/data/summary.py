@@ -154,7 +154,7 @@ def summarize(plan: Plan, dataset: Dataset, part: PartName | None = None) -> Sum
         on_error=data.on_error,
         batch_size=plan.training.batch_size if plan.training else None,
         classes=class_names(dataset),
-        masks=masked(dataset.parts[names[0]]),
+        masks=masked(plan, dataset.parts[names[0]]),
         parts={name: _summary(plan, dataset, name) for name in names},
         warnings=(*plan.warnings, *dataset.warnings),
     )
@@ -179,9 +179,11 @@ def class_names(dataset: Dataset) -> tuple[str, ...] | None:
     return dataset.classes
 
 
-def masked(part: Part) -> bool:
+def masked(plan: Plan, part: Part) -> bool:
     """Whether its targets are a class in each pixel."""
     targets = part.targets
+    if plan.spec.data is None or plan.spec.data.target == "input":
+        return False
     return isinstance(targets, Pictures) or (targets.dtype == torch.int64 and targets.dim() == 3)
 
 
@@ -229,19 +231,22 @@ def _sizes(part: Part, seed: int) -> Sizes:
 
 
 def _targets(plan: Plan, dataset: Dataset, part: Part, seen: Tensor) -> Counts | Figures | None:
-    classes = class_names(dataset)
+    data, classes = plan.spec.data, class_names(dataset)
     whole = seen if isinstance(part.targets, Pictures) else part.targets
     if not whole.is_floating_point():
         assert classes is not None  # integers are classes
-        kept = counted(whole.flatten(), loss_of(plan)[1])
-        kept = kept[(kept >= 0) & (kept < len(classes))]
-        counts = torch.bincount(kept, minlength=len(classes)).tolist()
-        return Counts(len(whole), tuple(counts), whole.numel() - len(kept))
-    if plan.spec.data and plan.spec.data.target == "input":
+        return _counts(whole, len(classes), loss_of(plan)[1])
+    if data is not None and data.target == "input":
         return None
-    if whole.numel() > WHOLE:
-        whole = seen
-    return figures(whole, detailed=whole.dim() == 2)
+    return figures(seen if whole.numel() > WHOLE else whole, detailed=whole.dim() == 2)
+
+
+def _counts(labels: Tensor, classes: int, loss: Mapping[str, Any]) -> Counts:
+    found = torch.zeros(classes, dtype=torch.int64)
+    for piece in torch.split(labels.flatten(), TOGETHER):
+        kept = counted(piece, loss)
+        found += torch.bincount(kept[(kept >= 0) & (kept < classes)], minlength=classes)
+    return Counts(len(labels), tuple(found.tolist()), labels.numel() - int(found.sum()))
 
 
 def figures(rows: Tensor, *, detailed: bool = False) -> Figures:

@@ -21,6 +21,8 @@ PartName = Literal["train", "validation", "test"]
 HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
+Statistics = Mapping[str, Sequence[float]]  # what is learned of the training part, by name
+
 
 class Pictures(ABC):
     """8-bit images that are read when they are needed, each uint8 [C, H, W] of its own size."""
@@ -75,13 +77,16 @@ class ImageFiles(Pictures):
 
 @dataclass(frozen=True)
 class Part:
-    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] in the input's shape.
+    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] as the pipeline's preparation
+    takes them, without one in the input's shape.
 
-    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel.
+    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel. groups: int64
+    [N], equal where `split.group` has the samples stay together.
     """
 
     inputs: Tensor | Pictures
     targets: Tensor | Pictures
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -93,7 +98,11 @@ class Part:
         return self.targets
 
     def subset(self, indices: Tensor) -> Part:
-        return Part(_chosen(self.inputs, indices), _chosen(self.targets, indices))
+        return Part(
+            _chosen(self.inputs, indices),
+            _chosen(self.targets, indices),
+            None if self.groups is None else self.groups[indices],
+        )
 
 
 def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
@@ -103,12 +112,14 @@ def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
 @dataclass(frozen=True)
 class Dataset:
     """target: what the data turned out to hold; classes: their names, where they have any;
-    warnings: what in them is legal and probably not meant."""
+    warnings: what in them is legal and probably not meant; statistics: what the pipeline's
+    preparation has learned of the training part."""
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    statistics: Statistics | None = None
 
     @property
     def held_out(self) -> PartName | None:

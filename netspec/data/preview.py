@@ -124,10 +124,10 @@ def _samples(
     assert plan.pipeline is not None and plan.spec.data is not None
     rows = drawn(len(whole), COLUMNS * ROWS, seed)
     # One sample tells how many numbers each has.
-    one = next(_batches(plan, whole.subset(rows[:1]), seed, training=False).epoch(0))
+    one = next(_batches(plan, dataset, whole.subset(rows[:1]), seed, training=False).epoch(0))
     part = whole.subset(rows[: max(1, NUMBERS // one.inputs.numel())])
     ways = (False, True) if augmented else (False,)
-    seen = [next(_batches(plan, part, seed, training=way).epoch(epoch)) for way in ways]
+    seen = [next(_batches(plan, dataset, part, seed, training=way).epoch(epoch)) for way in ways]
     images = [_pixels(restored(batch.inputs, plan.pipeline)) for batch in seen]
     targets = seen[-1].targets  # mixed, where the augmentation mixes samples
     masks: list[Mask] = []
@@ -142,8 +142,16 @@ def _samples(
     ]
 
 
-def _batches(plan: Plan, part: Part, seed: int, *, training: bool) -> Batches:
-    return Batches(plan, part, CPU, batch_size=len(part), training=training, seed=seed)
+def _batches(plan: Plan, dataset: Dataset, part: Part, seed: int, *, training: bool) -> Batches:
+    return Batches(
+        plan,
+        part,
+        CPU,
+        batch_size=len(part),
+        statistics=dataset.statistics,
+        training=training,
+        seed=seed,
+    )
 
 
 def restored(inputs: Tensor, pipeline: Pipeline) -> Tensor:
@@ -169,8 +177,9 @@ def label(target: Tensor, dataset: Dataset) -> list[str]:
     """A target in words: lines, of which a mixture of two classes takes two."""
     names = class_names(dataset)
     if not target.is_floating_point():
-        index = int(target)
-        return [names[index] if names and 0 <= index < len(names) else "ignored"]
+        assert names is not None  # integers are classes
+        known = ((0 <= index < len(names), index) for index in target.flatten().tolist())
+        return [" ".join(names[index] if there else "ignored" for there, index in known)]
     if names is None or target.shape != (len(names),):
         shown = " ".join(f"{value:.3g}" for value in target.flatten()[:3].tolist())
         return [shown + " …" * (target.numel() > 3)]

@@ -47,8 +47,8 @@ class Figures(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many there are of each class, and how many that the loss ignores: of `samples` labels, or
-    of the pixels in as many masks."""
+    """How many labels there are of each class, and how many that the loss ignores, in the targets
+    of `samples` samples: one in each, at each position or in each pixel."""
 
     samples: int
     classes: tuple[int, ...]
@@ -198,9 +198,9 @@ def _summary(plan: Plan, dataset: Dataset, name: PartName) -> PartSummary:
     assert data is not None and plan.pipeline is not None
     rows = drawn(len(part), SAMPLES, plan.spec.seed)
     # One sample tells how many numbers each has.
-    inputs, targets = _seen(plan, part, rows[:1])
+    inputs, targets = _seen(plan, dataset, part.subset(rows[:1]))
     rows = rows[: max(1, NUMBERS // inputs.numel())]
-    inputs, targets = _seen(plan, part, rows)
+    inputs, targets = _seen(plan, dataset, part.subset(rows))
     images = _sizes(part, plan.spec.seed) if plan.pipeline.raw else None
     return PartSummary(
         samples=len(part),
@@ -213,10 +213,11 @@ def _summary(plan: Plan, dataset: Dataset, name: PartName) -> PartSummary:
     )
 
 
-def _seen(plan: Plan, part: Part, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """These rows as the network gets them in evaluation, and their targets."""
+def _seen(plan: Plan, dataset: Dataset, part: Part) -> tuple[Tensor, Tensor]:
+    """A part's samples as the network gets them in evaluation, and their targets."""
     size = plan.training.batch_size if plan.training else 32
-    batches = list(Batches(plan, part.subset(rows), CPU, batch_size=size).epoch(0))
+    made = Batches(plan, part, CPU, batch_size=size, statistics=dataset.statistics)
+    batches = list(made.epoch(0))
     return torch.cat([each.inputs for each in batches]), torch.cat([b.targets for b in batches])
 
 

@@ -184,6 +184,7 @@ LABELS: dict[str, tuple[Tensor, Target, tuple[str, ...] | None, list[str]]] = {
     "a class": (torch.tensor(2), Classes(3, NAMES), NAMES, ["cat"]),
     "a class by number": (torch.tensor(2), Classes(3), None, ["2"]),
     "no class": (torch.tensor(-100), Classes(3, NAMES), NAMES, ["ignored"]),
+    "classes": (torch.tensor([2, 0, 9]), Classes(3, NAMES, (3,)), NAMES, ["cat ant ignored"]),
     "a mixture": (
         torch.tensor([0.3, 0.0, 0.7]),
         Classes(3, NAMES),

@@ -180,18 +180,15 @@ def label(target: Tensor, dataset: Dataset) -> list[str]:
         assert names is not None  # integers are classes
         known = ((0 <= index < len(names), index) for index in target.flatten().tolist())
         return [" ".join(names[index] if there else "ignored" for there, index in known)]
-    if names is None or target.shape != (len(names),):
+    if names is None or target.dim() != 1 or len(target) < len(names):
         shown = " ".join(f"{value:.3g}" for value in target.flatten()[:3].tolist())
         return [shown + " …" * (target.numel() > 3)]
+    shares = dict(zip(names, target.tolist(), strict=False))  # a network may have more outputs
     if not isinstance(dataset.target, Classes):
-        there = (name for name, value in zip(names, target.tolist(), strict=True) if value > 0.5)
-        return [", ".join(there) or "none"]
-    largest = target.topk(min(2, len(names)))
-    mixed = zip(largest.values.tolist(), largest.indices.tolist(), strict=True)
+        return [", ".join(name for name, share in shares.items() if share > 0.5) or "none"]
+    mixed = sorted(shares.items(), key=lambda each: -each[1])[:2]
     return [
-        names[index] if share > 0.995 else f"{names[index]} {share:.2f}"
-        for share, index in mixed
-        if share > 0.005
+        name if share > 0.995 else f"{name} {share:.2f}" for name, share in mixed if share > 0.005
     ]
 
 

@@ -234,8 +234,7 @@ def _sizes(part: Part, seed: int) -> Sizes:
 def _targets(plan: Plan, dataset: Dataset, part: Part, seen: Tensor) -> Counts | Figures | None:
     data, classes = plan.spec.data, class_names(dataset)
     whole = seen if isinstance(part.targets, Pictures) else part.targets
-    if not whole.is_floating_point():
-        assert classes is not None  # integers are classes
+    if classes is not None and not whole.is_floating_point():
         return _counts(whole, len(classes), loss_of(plan)[1])
     if data is not None and data.target == "input":
         return None

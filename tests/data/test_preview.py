@@ -191,6 +191,7 @@ LABELS: dict[str, tuple[Tensor, Target, tuple[str, ...] | None, list[str]]] = {
         NAMES,
         ["cat 0.70", "ant 0.30"],
     ),
+    "more outputs": (torch.tensor([0.0, 1.0, 0.0, 0.0]), Classes(3, NAMES), NAMES, ["bee"]),
     "no mixture": (torch.tensor([0.0, 1.0, 0.0]), Classes(3, NAMES), NAMES, ["bee"]),
     "one class of one": (torch.tensor([1.0]), Classes(1, ("ant",)), ("ant",), ["ant"]),
     "a number": (torch.tensor([0.25]), Values((1,)), None, ["0.25"]),

@@ -190,6 +190,9 @@ def test_a_sample_that_is_its_own_target_has_no_other() -> None:
     dataset = Dataset({"train": Part(images, torch.zeros(5, 1, 8, 8))}, Values((1, 8, 8)))
     found = summarize(plan, dataset)
     assert (found.target, found.parts["train"].targets) == ("input", None)
+    # The classes of a folder are still told.
+    labelled = Dataset({"train": Part(images, torch.arange(5) % 2)}, Classes(2))
+    assert summarize(plan, labelled).parts["train"].targets == Counts(5, (3, 2), 0)
 
 
 def test_one_part_may_be_asked_for_and_has_to_be_there() -> None:

@@ -183,10 +183,10 @@ def label(target: Tensor, dataset: Dataset) -> list[str]:
     if names is None or target.dim() != 1 or len(target) < len(names):
         shown = " ".join(f"{value:.3g}" for value in target.flatten()[:3].tolist())
         return [shown + " …" * (target.numel() > 3)]
-    shares = dict(zip(names, target.tolist(), strict=False))  # a network may have more outputs
+    shares = list(zip(names, target.tolist(), strict=False))  # a network may have more outputs
     if not isinstance(dataset.target, Classes):
-        return [", ".join(name for name, share in shares.items() if share > 0.5) or "none"]
-    mixed = sorted(shares.items(), key=lambda each: -each[1])[:2]
+        return [", ".join(name for name, share in shares if share > 0.5) or "none"]
+    mixed = sorted(shares, key=lambda each: -each[1])[:2]
     return [
         name if share > 0.995 else f"{name} {share:.2f}" for name, share in mixed if share > 0.005
     ]

@@ -14,7 +14,7 @@ from netspec.catalogue.component import Component, Param
 from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
 from netspec.catalogue.layers.structure import REPEAT, Container
-from netspec.catalogue.sources import folders, torchvision
+from netspec.catalogue.sources import folders, tables, torchvision
 from netspec.catalogue.transforms import TRANSFORMS, Transform
 from netspec.catalogue.types import show
 
@@ -51,6 +51,7 @@ _SECTIONS = (
     sections.INPUT,
     sections.DATA,
     sections.SPLIT,
+    tables.FEATURE,
     sections.TRAIN,
     sections.CHECKPOINT,
     sections.ONNX,

@@ -25,7 +25,6 @@ from netspec.export.graph import (
     example,
     example_shape,
     in_float64,
-    taken,
 )
 from netspec.planning import Plan, check_export
 from netspec.planning.exporting import activation, check_size
@@ -135,7 +134,7 @@ def _prove(plan: Plan, module: Deployed, exact: Deployed, least: float, file: Pa
         for batch in BATCHES:
             # A named size is tried at its least and beyond, so that none is fixed by the example.
             larger = 0 if batch == 1 else 3 * batch
-            sample = example(plan, batch, seed=batch, larger=larger)
+            sample = example(plan, module.takes, batch, seed=batch, larger=larger)
             wanted, got = _run(plan, module, sample), session.run(sample.numpy())
             against = max(least, _scale(wanted, _run(plan, exact, sample), kind))
             apart = compare(got, wanted, against, kind, TOLERANCE)
@@ -189,7 +188,7 @@ def _scale(found: Array, exact: Array, kind: Activation) -> float:
 def _metadata(
     plan: Plan, module: Deployed, exact: Deployed, classes: tuple[str, ...] | None
 ) -> Metadata:
-    takes = taken(plan)
+    takes = module.takes
     names = set().union(*(dim.names for dim in takes.shape if isinstance(dim, Expr)))
     task = _task(plan)
     if classes is None and plan.pipeline and isinstance(plan.pipeline.target, Classes):
@@ -202,7 +201,7 @@ def _metadata(
         spec=to_yaml(resolved(plan.spec, paths=False)),
         digest=plan.digest,
         classes=classes,
-        input=Input(takes.kind, takes.shape, takes.dtype),
+        input=Input(takes.kind, takes.shape, takes.dtype, takes.table),
         least={name: plan.least.get(name, 1) for name in sorted(names)},
         output=Output(activation(plan), task, plan.output.shape),
         vectors=_vectors(plan, module, exact),
@@ -214,14 +213,14 @@ def _vectors(plan: Plan, module: Deployed, exact: Deployed) -> tuple[Vector, ...
     """Raises SpecError where a sample is too large."""
     found = []
     for seed, (batch, larger) in enumerate(VECTORS, start=101):
-        size = math.prod(example_shape(plan, 1, larger))
+        size = math.prod(example_shape(plan, module.takes, 1, larger))
         if size > MAX_VALUES:
             raise _refused(
                 plan,
                 f"one input has {size:,} values, and a test vector at most {MAX_VALUES:,}",
                 "make `input` smaller",
             )
-        sample = example(plan, min(batch, MAX_VALUES // size), seed, larger)
+        sample = example(plan, module.takes, min(batch, MAX_VALUES // size), seed, larger)
         output = _run(plan, module, sample)
         kept = probes(output)
         found.append(

@@ -4,6 +4,7 @@ torchvision.transforms.v2 a transform, or it is left out with a reason."""
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 
 import pytest
 from torch import nn
@@ -11,6 +12,7 @@ from torchvision import datasets
 from torchvision.transforms import v2
 
 from netspec.catalogue import sections
+from netspec.catalogue.component import Component
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.sources import SOURCES
 from netspec.catalogue.transforms import TRANSFORMS
@@ -27,7 +29,7 @@ def classes(module: object, base: type) -> set[str]:
     }
 
 
-KINDS = {
+KINDS: dict[str, tuple[set[str], Mapping[str, Component]]] = {
     "layer": (classes(nn, nn.Module), LAYERS),
     "source": (classes(datasets, datasets.VisionDataset), SOURCES),
     "transform": (classes(v2, v2.Transform), TRANSFORMS),

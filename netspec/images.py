@@ -105,9 +105,7 @@ def header(path: str | os.PathLike[str]) -> Header:
     with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _wrong(file, *_TOO_LARGE)
-        turn = image.getexif().get(_ORIENTATION, 1)
-        upended = turn in _UPENDING and image.format not in _TURNED
-        found = Header(*image.size, _kind(image), upended)
+        found = Header(*image.size, _kind(image), _upended(image))
         end = _ENDS.get(str(image.format), b"")
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(end)))
         whole = stream.read() == end
@@ -163,6 +161,14 @@ def _values(image: Image.Image, file: str) -> Pixels:
             _AS_PNG,
         )
     return numbers.astype(np.uint8)
+
+
+def _upended(image: Image.Image) -> bool:
+    """Whether turning exchanges its sides, without decoding it: Pillow would search a PNG without
+    EXIF data before its pixels for some behind them."""
+    if image.format in _TURNED or (image.format == "PNG" and "exif" not in image.info):
+        return False
+    return image.getexif().get(_ORIENTATION, 1) in _UPENDING
 
 
 def _kind(image: Image.Image) -> str:

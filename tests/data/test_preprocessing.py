@@ -142,9 +142,11 @@ MOVING = pytest.mark.filterwarnings("ignore:The image decoding and encoding:Depr
 @MOVING
 @pytest.mark.parametrize("name", [each.name for each in TRANSFORMS.values() if each.eight_bit])
 def test_what_is_made_for_8_bits_is_given_them(name: str) -> None:
-    args: dict[str, Any] = {"RandomPosterize": {"bits": 3}, "JPEG": {"quality": [5, 90]}}.get(
-        name, {}
-    )
+    special: dict[str, dict[str, Any]] = {
+        "RandomPosterize": {"bits": 3},
+        "JPEG": {"quality": [5, 90]},
+    }
+    args = special.get(name, {})
     ours, theirs = drawn(name, args), getattr(v2, name)(**args)
     one = image(9, 9)
     with torch.random.fork_rng(devices=[]):

@@ -40,6 +40,19 @@ def applied(step: Step, image: Image) -> Image:
         raise
 
 
+def settled(step: Step) -> bool:
+    """Whether it leaves nothing to chance, and may be exported."""
+    entry = TRANSFORMS[step.type]
+    if entry.stages == ("augment",):
+        return False
+    try:
+        if entry.fixed:
+            entry.fixed(dict(step.args))
+    except Refusal:
+        return False
+    return True
+
+
 def mixes(step: Step) -> bool:
     """Whether it mixes the samples of a batch."""
     return bool(mixers(step))

@@ -142,6 +142,18 @@ def between(low: int, high: int | None) -> Size:
     return low if low == high and low > 0 else AtLeast(max(1, low), high)
 
 
+LARGEST = 2**30  # pixels that an image on its way may have: 12 GiB of colour
+
+
+def check_size(image: Image) -> None:
+    """Refuse images that, as far as that is known, may be larger than any that is meant."""
+    height, width = (most(size) or least(size) for size in (image.height, image.width))
+    if height * width > LARGEST:
+        raise Refusal(
+            f"it makes images of {image}, and {LARGEST:,} pixels are the most", "make them smaller"
+        )
+
+
 def grown(size: Size, by: int) -> Size:
     if isinstance(size, int):
         return size + by

@@ -48,7 +48,8 @@ class Param:
 class Refusal(Exception):
     """A rule says no: why, about which parameter (None: the entry as a whole), and what to do.
 
-    `within`: the way to a place within the parameter's value.
+    `within`: the way to a place within the parameter's value. `about`: the nested component that it
+    is about, as the spec names it; None: the entry itself.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.message, self.remedy, self.param, self.within = message, remedy, param, within
+        self.about: Any = None
 
 
 def _no_check(args: dict[str, Any]) -> None:

@@ -25,6 +25,8 @@ OTHER_MEANINGS = {
     ("runtime/metadata.py", "tensor"): "a kind of input, beside images",
     ("export/graph.py", "tensor"): "a kind of input, beside images",
     ("export/evaluation.py", "tensor"): "a kind of input, beside images",
+    ("images.py", "JPEG"): "Pillow's name of a format",
+    ("images.py", "RGB"): "Pillow's name of a mode",
 }
 
 

@@ -14,10 +14,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chains", type=int, default=10, help="random trainings that are exported and measured"
     )
     parser.addoption(
-        "--tables", type=int, default=6, help="random tables that are learned from and exported"
+        "--prepared", type=int, default=150, help="random images through random exported chains"
     )
     parser.addoption(
-        "--prepared", type=int, default=150, help="random images through random exported chains"
+        "--tables", type=int, default=6, help="random tables that are learned from and exported"
     )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
     parser.addoption("--mutants", type=int, default=300, help="random changes of shipped specs")

@@ -48,8 +48,8 @@ class Param:
 class Refusal(Exception):
     """A rule says no: why, about which parameter (None: the entry as a whole), and what to do.
 
-    `within`: the way to a place within the parameter's value. `about`: the nested component that it
-    is about, as the spec names it; None: the entry itself.
+    `within`: the way to a place within the parameter's value. `about`: the nested component that
+    it is about, as the spec names it; None: the entry itself.
     """
 
     def __init__(

@@ -4,12 +4,14 @@ left out with a reason."""
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 
 import pytest
 from torch import nn
 from torchvision.transforms import v2
 
 from netspec.catalogue import sections
+from netspec.catalogue.component import Component
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.transforms import TRANSFORMS
 from netspec.diagnostics import SpecError
@@ -25,7 +27,7 @@ def classes(module: object, base: type) -> set[str]:
     }
 
 
-KINDS = {
+KINDS: dict[str, tuple[set[str], Mapping[str, Component]]] = {
     "layer": (classes(nn, nn.Module), LAYERS),
     "transform": (classes(v2, v2.Transform), TRANSFORMS),
 }

@@ -23,10 +23,11 @@ NAMES = {name for table in TABLES for name in table}
 # Words that are also an entry's name and mean something else there.
 OTHER_MEANINGS = {
     ("runtime/metadata.py", "tensor"): "a kind of input, beside images",
-    ("export/graph.py", "tensor"): "a kind of input, beside images",
-    ("export/evaluation.py", "tensor"): "a kind of input, beside images",
+    ("export/writing.py", "tensor"): "a kind of input, beside images",
     ("images.py", "JPEG"): "Pillow's name of a format",
     ("images.py", "RGB"): "Pillow's name of a mode",
+    ("export/graph.py", "tensor"): "a kind of input, beside images",
+    ("export/evaluation.py", "tensor"): "a kind of input, beside images",
 }
 
 

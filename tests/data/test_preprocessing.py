@@ -142,7 +142,9 @@ MOVING = pytest.mark.filterwarnings("ignore:The image decoding and encoding:Depr
 @MOVING
 @pytest.mark.parametrize("name", [each.name for each in TRANSFORMS.values() if each.eight_bit])
 def test_what_is_made_for_8_bits_is_given_them(name: str) -> None:
-    args = {"RandomPosterize": {"bits": 3}, "JPEG": {"quality": [5, 90]}}.get(name, {})
+    args: dict[str, Any] = {"RandomPosterize": {"bits": 3}, "JPEG": {"quality": [5, 90]}}.get(
+        name, {}
+    )
     ours, theirs = drawn(name, args), getattr(v2, name)(**args)
     one = image(9, 9)
     with torch.random.fork_rng(devices=[]):
@@ -219,7 +221,7 @@ def test_a_choice_of_several_does_with_masks_what_the_boldest_does() -> None:
 
 def test_no_pixel_of_a_perspective_is_nan() -> None:
     """torchvision's has some, where a pixel lies on the horizon."""
-    args = {"distortion_scale": 0.9, "p": 1.0, "fill": [0.25, 0.5, 0.75]}
+    args: dict[str, Any] = {"distortion_scale": 0.9, "p": 1.0, "fill": [0.25, 0.5, 0.75]}
     ours, theirs = drawn("RandomPerspective", args), v2.RandomPerspective(**args)
     one, there = scale(image(8, 8)), 0
     with torch.random.fork_rng(devices=[]):

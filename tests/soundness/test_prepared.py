@@ -173,6 +173,7 @@ def _picture(mode: str, random: Random) -> Pillow.Image:
     """Noise, or a slope, as most of a photograph is."""
     height, width = random.choice(SIDES), random.choice(SIDES)
     generator = np.random.default_rng(random.getrandbits(32))
+    values: np.ndarray[Any, Any]
     if random.random() < 0.5:
         values = generator.integers(0, 2**16, (height, width, 3))
     else:

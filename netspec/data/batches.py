@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from netspec.data.augmentation import Augmentation, Mixing, of_batches
-from netspec.data.dataset import Part, Pictures, Rows
+from netspec.data.dataset import Part, Pictures, Rows, Statistics
+from netspec.data.preparation import preparing
 from netspec.data.randomness import Keys, generator, keys
 from netspec.planning import Plan
 
@@ -44,6 +45,7 @@ class Batches:
         device: torch.device,
         *,
         batch_size: int,
+        statistics: Statistics | None = None,
         training: bool = False,
         shuffle: bool = False,
         seed: int = 0,
@@ -55,6 +57,7 @@ class Batches:
         self.augmentation: Augmentation | None = None
         self.clean: Augmentation | None = None  # makes a sample its own target, where it is another
         self.mixing: Mixing | None = None
+        self.preparation: nn.Module | None = None  # of what are no images
         if plan.pipeline and plan.pipeline.raw:
             self.augmentation = Augmentation(plan.pipeline, training=training)
             augmented = training and plan.pipeline.augment
@@ -63,6 +66,9 @@ class Batches:
             mixers = [step for step in plan.pipeline.augment if of_batches(step)]
             if training and mixers:
                 self.mixing = Mixing(mixers, self.classes)
+        elif plan.pipeline:
+            made = preparing(plan.pipeline, statistics)
+            self.preparation = made and made.to(device)
         whole, rest = divmod(len(part), batch_size)
         self.count = whole + (rest > (1 if training else 0))
 
@@ -89,6 +95,8 @@ class Batches:
             masks = wanted if isinstance(self.part.targets, Pictures) else None
             made, moved = self.augmentation(given, masks, samples)
             wanted = wanted if moved is None else moved
+        elif self.preparation is not None:
+            made = self.preparation(given)
         if self.target == "input":
             wanted = made if self.clean is None else self.clean(given, None, samples)[0]
         assert isinstance(made, Tensor) and isinstance(wanted, Tensor)

@@ -22,6 +22,8 @@ Rows = Tensor | list[Tensor]  # of one size [N, …], or each of its own
 HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
+Statistics = Mapping[str, Sequence[float]]  # what is learned of the training part, by name
+
 
 class Extent(NamedTuple):
     """Where an image's bytes lie: in the whole of a file, or in `length` bytes of it."""
@@ -126,14 +128,17 @@ class ImageFiles(Pictures):
 
 @dataclass(frozen=True)
 class Part:
-    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] in the input's shape.
+    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] as the pipeline's preparation
+    takes them, without one in the input's shape.
 
-    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel. reader: where
-    the samples come from in training, if not from these themselves.
+    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel. groups: int64
+    [N], equal where `split.group` has the samples stay together. reader: what reads the samples
+    ahead of time.
     """
 
     inputs: Tensor | Pictures
     targets: Tensor | Pictures
+    groups: Tensor | None = None
     reader: Reader | None = None
 
     def __len__(self) -> int:
@@ -146,7 +151,11 @@ class Part:
         return self.targets
 
     def subset(self, indices: Tensor) -> Part:
-        return Part(_chosen(self.inputs, indices), _chosen(self.targets, indices))
+        return Part(
+            _chosen(self.inputs, indices),
+            _chosen(self.targets, indices),
+            None if self.groups is None else self.groups[indices],
+        )
 
     def gather(self, indices: Tensor) -> tuple[Rows, Rows]:
         """Inputs and targets of these samples. Raises InputError where an image is damaged."""
@@ -176,12 +185,14 @@ def _gathered(values: Tensor | Pictures, indices: Tensor) -> Rows:
 @dataclass(frozen=True)
 class Dataset:
     """target: what the data turned out to hold; classes: their names, where they have any;
-    warnings: what in them is legal and probably not meant."""
+    warnings: what in them is legal and probably not meant; statistics: what the pipeline's
+    preparation has learned of the training part."""
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    statistics: Statistics | None = None
 
     @property
     def held_out(self) -> PartName | None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from netspec.catalogue.component import Component, Param
+from netspec.catalogue.preparations import Preparation
 from netspec.catalogue.transforms import Size
 from netspec.catalogue.types import PATH, Integer
+from netspec.shapes import Shape, Tensor
 
 Args = dict[str, Any]
 
@@ -22,10 +24,13 @@ class Images(NamedTuple):
 
 @dataclass(frozen=True)
 class Classes:
-    """Integer targets; None where only the data knows the count or the names."""
+    """Class indices, a target of them having a `shape`: () is one a sample, (T,) one at each
+    position, (H, W) one in each pixel. None where only the data knows the count, the names or the
+    shape."""
 
     count: int | None = None
     names: tuple[str, ...] | None = None
+    shape: Shape | None = ()
 
 
 @dataclass(frozen=True)
@@ -48,18 +53,27 @@ def _images(args: Args) -> Images | None:
     return None
 
 
+def _as_it_is(args: Args, input: Tensor) -> Preparation | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
-    `parts`: the parts it brings and how many samples each has; None where only the data knows.
-    `fetched`: a data set of torchvision's, which `download: true` fetches.
+    `preparation`: what makes its samples the network's `input` by statistics of the training part;
+    raises Refusal where it makes another. `parts`: the parts it brings and how many samples each
+    has; None where only the data knows. `fetched`: a data set of torchvision's, which
+    `download: true` fetches. `columns`: it has columns, one of which may say what a split keeps
+    together.
     """
 
     sample: Callable[[Args], Images | None] = _images
+    preparation: Callable[[Args, Tensor], Preparation | None] = _as_it_is
     labels: Callable[[Args], Target]
     parts: Callable[[Args], Sizes | None]
     fetched: bool = False
+    columns: bool = False
 
 
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")

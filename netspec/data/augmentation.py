@@ -1,9 +1,9 @@
 """What happens to samples between their source and the network, on whole batches.
 
-Steps that always do the same work on all samples of one size at once; so do the random ones of
-`_BATCHED`, which draw for each sample by its key. Every other random step is torchvision's own class,
-which draws once a call: it is called for each sample under torch's default generator, seeded by the
-sample's key. Where images differ in size, each is worked on by itself until they agree.
+Steps that draw nothing work on all samples of one size at once; so do the random ones of
+`_BATCHED`, which draw for each sample by its key. Every other random step is torchvision's own
+class, which draws once a call: it is called for each sample under torch's default generator, seeded
+by the sample's key. Where images differ in size, each is worked on by itself until they agree.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Augmentation:
         written = (*(step for step in first if not of_batches(step)), *pipeline.preprocess)
         self.steps = [_step(step) for step in written]
 
-    def __call__(self, images: Rows, masks: Rows | None, keys_: Keys) -> tuple[Tensor, Tensor | None]:
+    def __call__(
+        self, images: Rows, masks: Rows | None, keys_: Keys
+    ) -> tuple[Tensor, Tensor | None]:
         """Images uint8 [N, C, H, W], or of many sizes; a key for each. Masks come out int64
         [N, H, W]."""
         groups = list(_grouped(images, masks, keys_))
@@ -180,7 +182,7 @@ def _own_generator(device: torch.device) -> Iterator[None]:
 
 
 def _seed(key: Keys, device: torch.device) -> None:
-    # The CPU's generator alone, a hundred times faster than torch.manual_seed, which asks all devices.
+    # The CPU's generator alone: torch.manual_seed takes a hundred times as long.
     torch.default_generator.manual_seed(int(key[0]))
     if device.type == "cuda":
         torch.cuda.manual_seed(int(key[0]))

@@ -53,7 +53,7 @@ class Batches:
         self.part, self.device = part, device
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.target = plan.spec.data.target if plan.spec.data else None
-        self.classes = plan.output.shape[0]
+        (self.classes,) = [dim if isinstance(dim, int) else 0 for dim in plan.output.shape[:1]]
         self.augmentation: Augmentation | None = None
         self.clean: Augmentation | None = None  # makes a sample its own target, where it is another
         self.mixing: Mixing | None = None
@@ -81,7 +81,8 @@ class Batches:
         order = torch.arange(len(self.part))
         if self.shuffle:
             order = torch.randperm(len(self.part), generator=generator(keys(key, ORDER)))
-        chosen = order.split(self.batch_size)[start : self.count]
+        size = self.batch_size
+        chosen = [order[index * size :][:size] for index in range(start, self.count)]
         for index, (rows, (inputs, targets)) in enumerate(
             zip(chosen, self.part.read(chosen), strict=True), start
         ):

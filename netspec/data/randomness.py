@@ -1,9 +1,9 @@
 """Random numbers that follow from keys alone, for many samples at once.
 
-SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with
-the constants of Vigna's https://prng.di.unimi.it/splitmix64.c. The n-th output of the generator that
-a key seeds costs the same for every n, and is a key itself; so what is drawn for one sample depends on
-no other, nor on who draws it.
+SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014,
+with the constants of https://prng.di.unimi.it/splitmix64.c. The n-th output of the generator that a
+key seeds costs the same for every n, and is a key itself; so what is drawn for one sample depends
+on no other, nor on who draws it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def keys(seeds: int | Keys, numbers: int | npt.NDArray[np.int64]) -> Keys:
 
 def uniform(seeds: Keys, number: int) -> npt.NDArray[np.float64]:
     """In [0, 1), by the 53 high bits of the output of that number."""
-    return (keys(seeds, number) >> np.uint64(11)) * 2.0**-53
+    return (keys(seeds, number) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def integers(seeds: Keys, number: int, count: int) -> npt.NDArray[np.int64]:

@@ -25,6 +25,7 @@ class Workers:
             _Samples(part),
             sampler=self.order,
             batch_size=None,
+            collate_fn=_same,
             num_workers=count,
             persistent_workers=True,
             worker_init_fn=_begin,
@@ -71,6 +72,10 @@ class _Samples(TorchDataset[Read]):
             return self.part.gather(indices)
         except InputError as error:
             return error.diagnostics
+
+
+def _same(read: Read) -> Read:
+    return read  # the loader's own would rebuild it
 
 
 def _begin(_worker: int) -> None:

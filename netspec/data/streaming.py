@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class _Samples(TorchDataset[Read]):
             return error.diagnostics
 
 
-def _same(read: Read) -> Read:
+def _same(read: Any) -> Any:
     return read  # the loader's own would rebuild it
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,11 @@ def part_of(root: Path, workers: int) -> tuple[Part, Batches]:
     return part, Batches(plan, part, CPU, batch_size=2, training=True, shuffle=True)
 
 
+def pids(reader: Workers) -> list[int]:
+    processes: Any = reader.loader._iterator
+    return [each.pid for each in processes._workers]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     photos(tmp_path, [(20, 30), (31, 17), (20, 20), (9, 12), (25, 25), (40, 30)])
@@ -42,9 +48,9 @@ def test_they_live_from_epoch_to_epoch_and_leave_the_random_state_alone(root: Pa
     assert same(batches.epoch(0), alone.epoch(0))
     reader = part.reader
     assert isinstance(reader, Workers)
-    processes = [each.pid for each in reader.loader._iterator._workers]
+    processes = pids(reader)
     assert same(batches.epoch(1), alone.epoch(1))
-    assert [each.pid for each in reader.loader._iterator._workers] == processes
+    assert pids(reader) == processes
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -75,9 +81,8 @@ def test_a_killed_process_is_a_diagnostic(root: Path) -> None:
     part, batches = part_of(root, 1)
     list(batches.epoch(0))
     assert isinstance(part.reader, Workers)
-    (process,) = part.reader.loader._iterator._workers
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    (process,) = pids(part.reader)
+    os.kill(process, signal.SIGKILL)
     with pytest.raises(SetupError, match="a process that reads the data was killed"):
         list(batches.epoch(1))
 
@@ -86,6 +91,6 @@ def test_ctrl_c_does_not_reach_them(root: Path) -> None:
     part, batches = part_of(root, 1)
     list(batches.epoch(0))
     assert isinstance(part.reader, Workers)
-    (process,) = part.reader.loader._iterator._workers
-    os.kill(process.pid, signal.SIGINT)
+    (process,) = pids(part.reader)
+    os.kill(process, signal.SIGINT)
     assert len(list(batches.epoch(1))) == len(batches)

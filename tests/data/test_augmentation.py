@@ -11,10 +11,11 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from netspec.data.augmentation import IGNORED, Augmentation
+from netspec.data.augmentation import IGNORED, Augmentation, Mixing
 from netspec.data.preprocessing import scale
 from netspec.data.randomness import Keys, keys
 from netspec.planning import make_plan
+from netspec.planning.pipeline import completed
 from netspec.planning.plans import Pipeline
 from netspec.spec.loading import loads
 from netspec.spec.model import Named
@@ -298,5 +299,16 @@ def test_masks_are_resized_to_the_nearest_pixel_in_evaluation_and_in_crops() -> 
 # Mixing
 
 
-def named(type: str, **args: Any) -> Named:
-    return Named(type, args, ())
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_mixing_is_torchvisions_under_the_batch_s_key(name: str) -> None:
+    step = completed(Named(name, {"alpha": 0.5}, ()))
+    given, targets = scale(images(6, 8, 9)), torch.tensor([0, 1, 2, 0, 1, 2])
+    before = torch.get_rng_state()
+    for key in drawn(5):
+        made, classes = Mixing([step], 4)(given, targets, np.array([key]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(keys(int(key), 0)[0]))
+            wanted = getattr(v2, name)(alpha=0.5, num_classes=4)(given, targets)
+        assert torch.equal(made, wanted[0]) and torch.equal(classes, wanted[1])
+        assert torch.allclose(classes.sum(1), torch.ones(6))
+    assert torch.equal(torch.get_rng_state(), before)

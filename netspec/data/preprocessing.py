@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from netspec.catalogue.transforms import TRANSFORMS, mixes, pair
+from netspec.catalogue.transforms import TRANSFORMS, pair
 from netspec.catalogue.transforms.geometry import edges
 from netspec.compiler import resolve
 from netspec.planning.plans import Pipeline
@@ -169,7 +169,7 @@ class RandomPerspective(v2.RandomPerspective):  # type: ignore[misc]
         made = super().transform(inpt, params)
         if isinstance(inpt, tv_tensors.Mask):
             return made
-        fill = self.fill if isinstance(self.fill, list | tuple) else [self.fill]
+        fill = self.fill["others"] if isinstance(self.fill, dict) else self.fill
         return torch.where(
             made.isnan(), torch.tensor(fill, device=made.device).view(-1, 1, 1), made
         )
@@ -207,49 +207,39 @@ class Preprocessing(nn.Module):
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self.steps = nn.Sequential(*map(_settled, (*pipeline.evaluate, *pipeline.preprocess)))
+        self.steps = nn.Sequential(*map(deployed, (*pipeline.evaluate, *pipeline.preprocess)))
 
     def forward(self, images: Tensor) -> Tensor:
         result: Tensor = self.steps(scale(images))
         return result
 
 
-def _settled(step: Named) -> nn.Module:
-    """A step that leaves nothing to chance, for batches of any size."""
+def deployed(step: Named) -> nn.Module:
+    """What does a step that leaves nothing to chance, on floats [N, C, H, W] of any size."""
     entry = TRANSFORMS[step.type]
-    made: nn.Module = resolve(entry.deployed or entry.target)(**_arguments(step))
+    made: nn.Module = resolve(entry.deployed or entry.target)(**arguments(step))
     return Always(made) if entry.param("p") else made
 
 
-def augmentation(pipeline: Pipeline) -> nn.Module:
-    """One float image [C, H, W] in [0, 1] → the network's input, at random; without `mixing`."""
-    steps = [step for step in pipeline.augment if not mixes(step)]
-    made = [_drawn(step) for step in (*steps, *pipeline.preprocess)]
-    composed: nn.Module = v2.Compose(made or [v2.Identity()])
-    return composed
+def drawn(step: Named, *, classes: int | None = None, around: int | None = None) -> nn.Module:
+    """A step as torchvision draws it, for a float image [C, H, W] in [0, 1], and a mask beside it;
+    where it mixes, for images [N, C, H, W] and class indices [N], of which it makes probabilities
+    [N, classes].
 
-
-def mixing(pipeline: Pipeline, classes: int) -> nn.Module | None:
-    """Float images [N, C, H, W] and their classes [N] → images, and each one's probabilities
-    [N, classes]; None where `augment` mixes nothing."""
-    if not pipeline.augment or not mixes(pipeline.augment[-1]):
-        return None
-    return _drawn(pipeline.augment[-1], classes)
-
-
-def _drawn(step: Named, classes: int | None = None) -> nn.Module:
-    """A step as torchvision draws it, for a sample or, where it mixes, for a batch."""
-    entry, args = TRANSFORMS[step.type], _arguments(step)
+    around: the class of what comes into a mask from outside the image; None: 0, as in torchvision.
+    """
+    entry, args = TRANSFORMS[step.type], arguments(step, around)
     if entry.nested:
-        args[entry.nested] = [_drawn(each, classes) for each in step.args[entry.nested]]
+        nested = step.args[entry.nested]
+        args[entry.nested] = [drawn(each, classes=classes, around=around) for each in nested]
     if entry.mixes:
         args["num_classes"] = classes
     made: nn.Module = resolve(entry.augmented or entry.target)(**args)
     return EightBit(made) if entry.eight_bit else made
 
 
-def _arguments(step: Named) -> dict[str, Any]:
-    """As the class takes them: words of an enumeration as its members."""
+def arguments(step: Named, around: int | None = None) -> dict[str, Any]:
+    """As torchvision's class takes them: words of an enumeration as its members."""
     args = dict(step.args)
     for name, kind in ENUMERATIONS.items():
         if name in args:
@@ -257,6 +247,8 @@ def _arguments(step: Named) -> dict[str, Any]:
     if TRANSFORMS[step.type].eight_bit and args.get("fill") is not None:
         fill = args["fill"]
         args["fill"] = [WHITE * each for each in fill] if isinstance(fill, list) else WHITE * fill
+    if "fill" in args and around is not None:
+        args["fill"] = {tv_tensors.Mask: around, "others": args["fill"]}
     return args
 
 

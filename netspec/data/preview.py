@@ -23,6 +23,7 @@ from torch import Tensor
 
 from netspec import files
 from netspec.catalogue.sources import Classes
+from netspec.catalogue.transforms import TRANSFORMS
 from netspec.data.batches import Batches
 from netspec.data.dataset import Dataset, Part, PartName
 from netspec.data.summary import CPU, chosen, class_names, drawn, masked
@@ -155,9 +156,9 @@ def _batches(plan: Plan, dataset: Dataset, part: Part, seed: int, *, training: b
 
 
 def restored(inputs: Tensor, pipeline: Pipeline) -> Tensor:
-    """What the network gets, [N, C, H, W] floats, as images in [0, 1]: `Normalize` undone."""
+    """What the network gets, [N, C, H, W] floats, as images in [0, 1], not standardised."""
     for step in reversed(pipeline.preprocess):
-        if step.type == "Normalize":
+        if TRANSFORMS[step.type].standardizes:
             mean, std = (
                 torch.tensor(step.args[name], dtype=inputs.dtype).view(-1, 1, 1)
                 for name in ("mean", "std")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from netspec.catalogue.transforms import (
     Size,
     Stage,
     applied,
+    masks,
     mixes,
 )
 from netspec.diagnostics import Code
@@ -73,6 +74,9 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         for way in ways:
             if not _check_way(way, steps, raw, spec.input, findings, named):
                 return None
+        target = source.labels(dict(named.args))
+        if isinstance(target, Classes) and target.shape != ():
+            _check_masks(data.augment, findings)
     return Pipeline(
         source=named,
         images=images,
@@ -195,6 +199,19 @@ def _check_way(
         key=True,
     )
     return False
+
+
+def _check_masks(steps: Iterable[Named], findings: Findings) -> None:
+    """Where the targets are masks, what cannot take them along."""
+    for step in map(completed, steps):
+        if masks(step) == "refused":
+            findings.add(
+                Code.DATA,
+                f"{step.type} moves no masks, and the targets are masks",
+                step.path,
+                "use transforms that do, such as RandomAffine, beside those of colours",
+                key=True,
+            )
 
 
 def _check_stage(step: Named, stage: Stage) -> None:

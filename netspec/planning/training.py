@@ -302,8 +302,8 @@ def _check_mixing(loss: Named, pipeline: Pipeline, output: Tensor, findings: Fin
 
 
 def _check_mixer(step: Named, target: Target, output: Tensor) -> None:
-    if not isinstance(target, Classes | Unknown):
-        raise Refusal("it mixes classes, and the targets are none", "leave it out")
+    if isinstance(target, Values):
+        raise Refusal("it mixes classes, and the targets are numbers", "leave it out")
     if len(output.shape) != 1:
         raise Refusal(
             f"it mixes one class for each sample, and the output is {output}", "leave it out"

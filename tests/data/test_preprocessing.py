@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.functional import to_tensor
 
-from netspec.catalogue.transforms import TRANSFORMS, Transform, masks
+from netspec.catalogue.transforms import TRANSFORMS, Transform, masks, mixers, mixes, settled
 from netspec.data.preprocessing import (
     CenterCrop,
     EightBit,
@@ -22,13 +22,13 @@ from netspec.data.preprocessing import (
     Pad,
     Preprocessing,
     Resize,
-    _drawn,
-    augmentation,
+    deployed,
+    drawn,
     eight_bits,
-    mixing,
     scale,
 )
 from netspec.planning import make_plan
+from netspec.planning.pipeline import completed
 from netspec.planning.plans import Pipeline
 from netspec.spec.loading import loads
 from netspec.spec.model import Named
@@ -52,9 +52,12 @@ def pipeline(input: str, **steps: str) -> Pipeline:
     return found
 
 
-def drawn(name: str, args: dict[str, Any]) -> nn.Module:
-    entry = TRANSFORMS[name]
-    return _drawn(Named(name, entry.complete(args), ()), classes=4)
+def step(name: str, **args: Any) -> Named:
+    return completed(Named(name, args, ()))
+
+
+def module(name: str, args: dict[str, Any]) -> nn.Module:
+    return drawn(step(name, **args), classes=4)
 
 
 def sizes(count: int, least: int, most: int, seed: int) -> list[tuple[int, int]]:
@@ -142,10 +145,10 @@ MOVING = pytest.mark.filterwarnings("ignore:The image decoding and encoding:Depr
 @MOVING
 @pytest.mark.parametrize("name", [each.name for each in TRANSFORMS.values() if each.eight_bit])
 def test_what_is_made_for_8_bits_is_given_them(name: str) -> None:
-    args: dict[str, Any] = {"RandomPosterize": {"bits": 3}, "JPEG": {"quality": [5, 90]}}.get(
-        name, {}
-    )
-    ours, theirs = drawn(name, args), getattr(v2, name)(**args)
+    written: dict[str, dict[str, Any]]
+    written = {"RandomPosterize": {"bits": 3}, "JPEG": {"quality": [5, 90]}}
+    args = written.get(name, {})
+    ours, theirs = module(name, args), getattr(v2, name)(**args)
     one = image(9, 9)
     with torch.random.fork_rng(devices=[]):
         for seed in range(40):
@@ -156,7 +159,7 @@ def test_what_is_made_for_8_bits_is_given_them(name: str) -> None:
 
 
 def test_the_fill_of_8_bits_is_a_pixel_too() -> None:
-    ours = drawn("AutoAugment", {"policy": "svhn", "fill": [1.0, 0.0, 0.2]})
+    ours = module("AutoAugment", {"policy": "svhn", "fill": [1.0, 0.0, 0.2]})
     theirs = v2.AutoAugment(v2.AutoAugmentPolicy.SVHN, fill=[255, 0, 51])
     one = image(9, 9)
     with torch.random.fork_rng(devices=[]):
@@ -194,7 +197,7 @@ ARGS: dict[str, dict[str, Any]] = {
 def test_masks_move_or_stay_or_are_refused(entry: Transform) -> None:
     if entry.nested:
         return
-    made = drawn(entry.name, ARGS.get(entry.name, {}))
+    made = module(entry.name, ARGS.get(entry.name, {}))
     one, mask = tv_tensors.Image(scale(image(28, 28))), tv_tensors.Mask(image(28, 28, 1))
     moved = False
     with torch.random.fork_rng(devices=[]):
@@ -221,8 +224,9 @@ def test_a_choice_of_several_does_with_masks_what_the_boldest_does() -> None:
 
 def test_no_pixel_of_a_perspective_is_nan() -> None:
     """torchvision's has some, where a pixel lies on the horizon."""
-    args: dict[str, Any] = {"distortion_scale": 0.9, "p": 1.0, "fill": [0.25, 0.5, 0.75]}
-    ours, theirs = drawn("RandomPerspective", args), v2.RandomPerspective(**args)
+    fills = [0.25, 0.5, 0.75]
+    args = {"distortion_scale": 0.9, "p": 1.0, "fill": fills}
+    ours, theirs = module("RandomPerspective", args), v2.RandomPerspective(**args)
     one, there = scale(image(8, 8)), 0
     with torch.random.fork_rng(devices=[]):
         for seed in range(100):
@@ -232,25 +236,21 @@ def test_no_pixel_of_a_perspective_is_nan() -> None:
             wanted = theirs(one)
             lost = wanted.isnan()
             assert torch.equal(made[~lost], wanted[~lost])
-            for channel, fill in enumerate(args["fill"]):
+            for channel, fill in enumerate(fills):
                 assert (made[channel][lost[channel]] == fill).all()
             there += int(lost.any())
     assert there
 
 
+CHOICE = {"transforms": (Named("MixUp", {}, ()), Named("CutMix", {}, ()))}
+
+
 @pytest.mark.parametrize(
-    "written", ["MixUp", "CutMix", "RandomChoice: {transforms: [MixUp, CutMix]}"]
+    "found", [step("MixUp"), step("CutMix"), step("RandomChoice", **CHOICE)], ids=str
 )
-def test_mixing(written: str) -> None:
-    mixed = mixing(
-        pipeline(
-            "[3, 8, 8]",
-            augment=f"[RandomCrop: {{size: 8, pad_if_needed: true}}, {written}]",
-            evaluate="[Resize: {size: [8, 8]}]",
-        ),
-        4,
-    )
-    assert mixed is not None
+def test_mixing(found: Named) -> None:
+    assert mixes(found) and {each.type for each in mixers(found)} <= {"MixUp", "CutMix"}
+    mixed = drawn(found, classes=4)
     batch, classes = torch.rand(5, 3, 8, 8), torch.tensor([0, 1, 2, 3, 3])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -260,24 +260,43 @@ def test_mixing(written: str) -> None:
     assert not torch.equal(shares, functional.one_hot(classes, 4))
 
 
-def test_what_mixes_nothing_has_no_mixing() -> None:
-    found = pipeline(
-        "[3, 8, 8]", augment="[RandomResizedCrop: {size: 8}]", evaluate="[Resize: {size: [8, 8]}]"
-    )
-    assert mixing(found, 4) is None
+def test_masks_get_a_class_of_their_own_from_around() -> None:
+    made = drawn(step("RandomRotation", degrees=[45.0, 45.0], fill=0.5), around=255)
+    ones = torch.ones(1, 8, 8)
+    moved, mask = made(tv_tensors.Image(ones), tv_tensors.Mask(ones.to(torch.uint8)))
+    assert set(moved.unique().tolist()) == {0.5, 1.0}
+    assert set(mask.unique().tolist()) == {1, 255}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_what_is_settled_draws_nothing(name: str) -> None:
+    """And has a module that does the same."""
+    if TRANSFORMS[name].nested:
+        return
+    found = step(name, **ARGS.get(name, {}))
+    if "p" in found.args and not isinstance(found.args["p"], list):
+        found = step(name, **{**found.args, "p": 1.0})
+    if "sigma" in found.args and name == "GaussianBlur":
+        found = step(name, **{**found.args, "sigma": 1.5})
+    if not settled(found):
+        return
+    one = scale(image(28, 28))
+    with torch.random.fork_rng(devices=[]):
+        made = [drawn(found)(one) for _ in range(3)]
+    assert all(torch.equal(each, made[0]) for each in made)
+    assert torch.equal(deployed(found)(one[None])[0], made[0])
 
 
 def test_nested_transforms_are_torchvisions() -> None:
-    ours = augmentation(
-        pipeline(
-            "[3, 16, 16]",
-            augment="""[RandomResizedCrop: {size: 16},
-              RandomApply:
-                {p: 0.8, transforms: [ColorJitter: {brightness: 0.4}, RandomPosterize: {bits: 3}]},
-              RandomOrder: {transforms: [RandomHorizontalFlip, RandomGrayscale]}]""",
-            evaluate="[Resize: {size: [16, 16]}]",
-        )
+    found = pipeline(
+        "[3, 16, 16]",
+        augment="""[RandomResizedCrop: {size: 16},
+          RandomApply:
+            {p: 0.8, transforms: [ColorJitter: {brightness: 0.4}, RandomPosterize: {bits: 3}]},
+          RandomOrder: {transforms: [RandomHorizontalFlip, RandomGrayscale]}]""",
+        evaluate="[Resize: {size: [16, 16]}]",
     )
+    ours = v2.Compose([drawn(each) for each in found.augment])
     theirs = v2.Compose(
         [
             v2.RandomResizedCrop(16),
@@ -320,30 +339,3 @@ def test_the_whole_of_evaluation_at_random_sizes() -> None:
     for seed, (height, width) in enumerate(sizes(20, 3, 120, seed=2)):
         one = image(height, width, seed=seed)
         assert torch.equal(ours(one[None])[0], theirs(one)), (height, width)
-
-
-def test_augmentation_is_torchvisions_and_ends_in_preprocess() -> None:
-    ours = augmentation(
-        pipeline(
-            "[3, 16, 16]",
-            augment="[RandomResizedCrop: {size: 16, interpolation: bicubic}, "
-            "RandomHorizontalFlip, ColorJitter: {brightness: 0.4}]",
-            evaluate="[Resize: {size: [16, 16]}]",
-            preprocess="[Normalize: {mean: [0.5], std: [0.25]}]",
-        )
-    )
-    theirs = v2.Compose(
-        [
-            v2.RandomResizedCrop(16, interpolation=v2.InterpolationMode.BICUBIC),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.4),
-            v2.Normalize([0.5], [0.25]),
-        ]
-    )
-    one = scale(image(40, 30))
-    with torch.random.fork_rng(devices=[]):
-        for seed in range(10):
-            torch.manual_seed(seed)
-            made = ours(one)
-            torch.manual_seed(seed)
-            assert torch.equal(made, theirs(one))

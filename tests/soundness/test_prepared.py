@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image as Pillow
@@ -173,7 +174,7 @@ def _picture(mode: str, random: Random) -> Pillow.Image:
     """Noise, or a slope, as most of a photograph is."""
     height, width = random.choice(SIDES), random.choice(SIDES)
     generator = np.random.default_rng(random.getrandbits(32))
-    values: np.ndarray[Any, Any]
+    values: npt.NDArray[Any]
     if random.random() < 0.5:
         values = generator.integers(0, 2**16, (height, width, 3))
     else:

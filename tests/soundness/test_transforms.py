@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.sources import Unknown
 from netspec.catalogue.transforms import (
     TRANSFORMS,
     AtLeast,
@@ -18,12 +17,12 @@ from netspec.catalogue.transforms import (
     Transform,
     applied,
     least,
+    mixes,
     most,
 )
 from netspec.catalogue.types import Type, canonical
-from netspec.data.preprocessing import augmentation, mixing
+from netspec.data.preprocessing import drawn
 from netspec.planning.pipeline import completed
-from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
 from tests.soundness.drawing import draw
 
@@ -46,14 +45,14 @@ MOVING = pytest.mark.filterwarnings("ignore:The image decoding and encoding:Depr
 
 def value(name: str, kind: Type, random: Random) -> Any:
     if name == "transforms":
-        return tuple(drawn(random) for _ in range(random.randint(1, 3)))
+        return tuple(random_step(random) for _ in range(random.randint(1, 3)))
     found = draw(kind, random)
     if name in LIKELY and random.random() < 0.7:
         found = random.choice([each for each in LIKELY[name] if kind.accepts(each)])
     return canonical(kind, found)
 
 
-def drawn(random: Random, entry: Transform | None = None) -> Named:
+def random_step(random: Random, entry: Transform | None = None) -> Named:
     """A transform with random parameters, sensible or not."""
     entry = entry or random.choice(list(TRANSFORMS.values()))
     args = {
@@ -69,14 +68,11 @@ def drawn(random: Random, entry: Transform | None = None) -> Named:
 
 
 def made(step: Named, image: torch.Tensor) -> torch.Tensor:
-    pipeline = Pipeline(
-        source=Named("Digits", {}, ()), images=None, raw=None, augment=(step,), evaluate=(),
-        preprocess=(), target=Unknown(), sizes=None,
-    )  # fmt: skip
-    result: torch.Tensor = augmentation(pipeline)(image)
-    if (mixed := mixing(pipeline, 4)) is not None:
-        result = mixed(torch.stack([result] * 2), torch.tensor([0, 3]))[0][1]
-    return result
+    module = drawn(step, classes=4)
+    if not mixes(step):
+        return module(image)
+    images, _ = module(torch.stack([image, image]), torch.tensor([0, 3]))
+    return images[1]
 
 
 def within(found: int, said: Size) -> bool:
@@ -92,7 +88,7 @@ def test_an_accepted_transform_gives_the_size_it_said(entry: Transform, draws: i
         torch.manual_seed(0)
         for _ in range(draws):
             image = Image(random.choice([1, 3]), random.choice(SIZES), random.choice(SIZES))
-            step = drawn(random, entry)
+            step = random_step(random, entry)
             try:
                 said = applied(step, image)
             except Refusal:
@@ -134,7 +130,7 @@ def test_what_is_refused_fails_or_is_refused_on_purpose(entry: Transform, draws:
         torch.manual_seed(0)
         for _ in range(draws):
             image = Image(random.choice([1, 3]), random.choice(SIZES), random.choice(SIZES))
-            step = drawn(random, entry)
+            step = random_step(random, entry)
             try:
                 applied(step, image)
             except Refusal as refusal:
@@ -153,7 +149,7 @@ def test_images_of_any_size_stay_within_what_is_said(entry: Transform, draws: in
     random = Random(f"any {entry.name}")
     for _ in range(draws):
         low, more = random.choice(SIZES), random.choice([0, 3])
-        step = drawn(random, entry)
+        step = random_step(random, entry)
         try:
             said = applied(step, Image(3, AtLeast(low), AtLeast(low)))
             there = applied(step, Image(3, low + more, low + 1))

@@ -1,6 +1,14 @@
 """Every transform of torchvision.transforms.v2, a module per family."""
 
-from netspec.catalogue.transforms.choosing import TRANSFORMS, Step, applied, masks, mixers, mixes
+from netspec.catalogue.transforms.choosing import (
+    TRANSFORMS,
+    Step,
+    applied,
+    masks,
+    mixers,
+    mixes,
+    settled,
+)
 from netspec.catalogue.transforms.transform import (
     AtLeast,
     Image,
@@ -27,4 +35,5 @@ __all__ = [
     "mixes",
     "most",
     "pair",
+    "settled",
 ]

@@ -14,6 +14,7 @@ from netspec.catalogue.transforms.transform import (
     Size,
     Transform,
     between,
+    check_size,
     least,
     most,
 )
@@ -34,10 +35,25 @@ def applied(step: Step, image: Image) -> Image:
     entry, args = TRANSFORMS[step.type], dict(step.args)
     try:
         entry.check(args)
-        return entry.rule(image, args)
+        made = entry.rule(image, args)
+        check_size(made)
+        return made
     except Refusal as refusal:
         refusal.about = refusal.about or step
         raise
+
+
+def settled(step: Step) -> bool:
+    """Whether it leaves nothing to chance, and may be exported."""
+    entry = TRANSFORMS[step.type]
+    if entry.stages == ("augment",):
+        return False
+    try:
+        if entry.fixed:
+            entry.fixed(dict(step.args))
+    except Refusal:
+        return False
+    return True
 
 
 def mixes(step: Step) -> bool:

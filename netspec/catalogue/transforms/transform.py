@@ -96,6 +96,7 @@ class Transform(Component):
     eight_bit: it is made for uint8 images: it is given those, and `fill` from 0 to 255.
     masks: what torchvision does with masks as targets: it moves them as it moves the image, they
         stay as they are, or it refuses them.
+    standardizes: it subtracts `mean` and divides by `std`.
     mixes: it mixes the samples of a batch and their targets, as class probabilities.
     nested: the parameter that lists transforms.
     """
@@ -108,6 +109,7 @@ class Transform(Component):
     augmented: str | None = None
     eight_bit: bool = False
     masks: Literal["move", "stay", "refused"] = "stay"
+    standardizes: bool = False
     mixes: bool = False
     nested: str | None = None
 
@@ -138,6 +140,18 @@ def most(size: Size) -> int | None:
 def between(low: int, high: int | None) -> Size:
     """A size from `low`, at least 1, to `high`."""
     return low if low == high and low > 0 else AtLeast(max(1, low), high)
+
+
+LARGEST = 2**30  # pixels that an image on its way may have: 12 GiB of colour
+
+
+def check_size(image: Image) -> None:
+    """Refuse images that, as far as that is known, may be larger than any that is meant."""
+    height, width = (most(size) or least(size) for size in (image.height, image.width))
+    if height * width > LARGEST:
+        raise Refusal(
+            f"it makes images of {image}, and {LARGEST:,} pixels are the most", "make them smaller"
+        )
 
 
 def grown(size: Size, by: int) -> Size:

@@ -50,7 +50,9 @@ def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = N
     if statistics is None:
         with _refused(document, pipeline.source.path):
             statistics = learn(pipeline, dataset.parts["train"])
-    return replace(dataset, statistics=statistics, warnings=tuple(_doubts(plan, dataset)))
+    return replace(
+        dataset, statistics=statistics, warnings=(*dataset.warnings, *_doubts(plan, dataset))
+    )
 
 
 @contextmanager

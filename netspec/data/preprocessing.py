@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from netspec.catalogue.transforms import TRANSFORMS, mixes, pair
+from netspec.catalogue.transforms import TRANSFORMS, pair
 from netspec.catalogue.transforms.geometry import edges
 from netspec.compiler import resolve
 from netspec.planning.plans import Pipeline
@@ -219,15 +219,6 @@ def deployed(step: Named) -> nn.Module:
     entry = TRANSFORMS[step.type]
     made: nn.Module = resolve(entry.deployed or entry.target)(**arguments(step))
     return Always(made) if entry.param("p") else made
-
-
-def augmentation(pipeline: Pipeline) -> nn.Module:
-    """One float image [C, H, W] in [0, 1] → the network's input, at random; what mixes batches is
-    left to them."""
-    steps = [step for step in pipeline.augment if not mixes(step)]
-    made = [drawn(step) for step in (*steps, *pipeline.preprocess)]
-    composed: nn.Module = v2.Compose(made or [v2.Identity()])
-    return composed
 
 
 def drawn(step: Named, *, classes: int | None = None, around: int | None = None) -> nn.Module:

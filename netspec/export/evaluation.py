@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from netspec.catalogue.metrics import ACCURACY
 from netspec.catalogue.sources import Classes
+from netspec.data.batches import Batches
+from netspec.data.caching import keep
 from netspec.data.dataset import Dataset, PartName, Statistics
 from netspec.data.loading import load
 from netspec.data.preparation import preparing
@@ -22,7 +25,6 @@ from netspec.spec.loading import loads
 from netspec.spec.model import Named, Spec
 from netspec.spec.reading import parse
 from netspec.spec.writing import resolved, to_yaml
-from netspec.training.criterion import mean
 from netspec.training.evaluation import Evaluation, choose
 from netspec.training.metrics import Measures, metrics_of
 
@@ -33,8 +35,9 @@ def evaluate_file(session: Session, spec: Spec | None, part: PartName | None) ->
     """A model file's metrics on the data of `spec`, or of its own spec, for which nothing is
     downloaded. Raises SpecError, InputError."""
     plan = make_plan(spec or loads(session.metadata.spec, f"{session.path} (its spec)"))
-    dataset = load(plan, download=spec is not None)
-    used = choose(dataset, part, session.path)
+    found = load(plan, download=spec is not None)
+    used = choose(found, part, session.path)
+    dataset = keep(plan, found, [used])
     warnings = (*plan.warnings, *dataset.warnings)
     return Evaluation(used, evaluate(plan, session, dataset, used), warnings)
 
@@ -68,14 +71,18 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
     )
     prepare = _preparation(plan, session, dataset.statistics)
     chosen = dataset.parts[part]
-    tallies = {name: torch.zeros(2, dtype=torch.float64) for name in metrics}
-    for start in range(0, len(chosen), BATCH):
-        rows = range(start, min(start + BATCH, len(chosen)))
-        samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in rows]
+    tallies: dict[str, Tensor] = {}
+    batches = Batches(
+        plan, chosen, torch.device("cpu"), batch_size=BATCH, statistics=dataset.statistics
+    )
+    rows = iter(range(len(chosen)))
+    for batch in batches.epoch(0):
+        samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in islice(rows, len(batch))]
         outputs = torch.from_numpy(session.predict(samples))
         for name, metric in metrics.items():
-            tallies[name] += metric(outputs, chosen.labels[rows.start : rows.stop])
-    return {name: mean(tally) for name, tally in tallies.items()}
+            found = metric.tally(outputs, batch.targets)
+            tallies[name] = tallies[name] + found if name in tallies else found
+    return {name: metrics[name].figure(tally) for name, tally in tallies.items()}
 
 
 class Cut(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from netspec.catalogue.component import Component, Refusal
-from netspec.catalogue.sources import SOURCES, Classes, Images, Sizes
+from netspec.catalogue.sources import SOURCES, Classes, Images, Sizes, Source, Target
 from netspec.catalogue.transforms import (
     TRANSFORMS,
     AtLeast,
@@ -82,10 +82,18 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         images=images,
         raw=raw,
         preparation=preparation,
-        target=source.labels(dict(named.args)),
+        target=_target(source, dict(named.args), spec.input),
         sizes=_sizes(source.parts(dict(named.args)), data.split, findings),
         **steps,
     )
+
+
+def _target(source: Source, args: dict[str, Any], input: Tensor) -> Target:
+    """What the source's targets are; a mask has the size that its image has in the end."""
+    target = source.labels(args)
+    if isinstance(target, Classes) and source.masks(args):
+        return replace(target, shape=tuple(input.shape[1:]))
+    return target
 
 
 def divide(split: Split, sizes: Mapping[str, Count]) -> dict[str, Count]:

@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from netspec.data.augmentation import IGNORED, Augmentation, Mixing
-from netspec.data.preprocessing import scale
+from netspec.data.preprocessing import Preprocessing, scale
 from netspec.data.randomness import Keys, keys
 from netspec.planning import make_plan
 from netspec.planning.pipeline import completed
@@ -227,6 +227,22 @@ def test_samples_do_not_depend_on_their_company() -> None:
         assert torch.equal(alone[0], whole[i])
     listed, _ = way(list(given), None, all_keys)
     assert torch.equal(listed, whole)
+
+
+def test_what_is_evaluated_is_what_is_exported() -> None:
+    found = pipeline(
+        [3, 8, 8],
+        ["RandomHorizontalFlip", {"Resize": {"size": [8, 8]}}],
+        evaluate=[{"Resize": {"size": 10}}, {"CenterCrop": {"size": 8}}],
+        preprocess=[{"Normalize": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}}],
+    )
+    exported = Preprocessing(found)
+    given = [images(1, 20, 30)[0], images(1, 17, 9, seed=1)[0], images(1, 8, 8, seed=2)[0]]
+    made, _ = Augmentation(found, training=False)(given, None, drawn(3))
+    assert torch.equal(made, torch.cat([exported(each[None]) for each in given]))
+    whole = images(5, 20, 30)
+    made, _ = Augmentation(found, training=False)(whole, None, drawn(5))
+    assert torch.equal(made, exported(whole))
 
 
 # Masks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -78,10 +78,12 @@ class Part:
     """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] in the input's shape.
 
     targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel.
+    groups: int64 [N], equal where the column of `split.group` is; None where none is asked for.
     """
 
     inputs: Tensor | Pictures
     targets: Tensor | Pictures
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -93,7 +95,8 @@ class Part:
         return self.targets
 
     def subset(self, indices: Tensor) -> Part:
-        return Part(_chosen(self.inputs, indices), _chosen(self.targets, indices))
+        groups = None if self.groups is None else self.groups[indices]
+        return Part(_chosen(self.inputs, indices), _chosen(self.targets, indices), groups)
 
 
 def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
@@ -102,13 +105,16 @@ def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
 
 @dataclass(frozen=True)
 class Dataset:
-    """target: what the data turned out to hold; classes: their names, where they have any;
-    warnings: what in them is legal and probably not meant."""
+    """target: what the source's targets turned out to be; classes: their names, where they have
+    any; warnings: what in them is legal and probably not meant. rows: of each part that the split
+    made, the training part too, which rows of the source's training part it has, int64 and rising.
+    """
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    rows: Mapping[PartName, Tensor] = field(default_factory=dict)
 
     @property
     def held_out(self) -> PartName | None:

@@ -14,12 +14,11 @@ from netspec.catalogue.losses import Bounds
 from netspec.catalogue.sources import Classes, Target, Unknown
 from netspec.data.dataset import Dataset, Part, PartName, Pictures
 from netspec.data.sources import counted, loss_of, read, vocabulary
+from netspec.data.splitting import split
 from netspec.diagnostics import Code, Diagnostic, Severity, spoken
 from netspec.planning import Plan
-from netspec.planning.pipeline import divide
 from netspec.planning.training import check_target, unmeasured
 from netspec.spec.document import Document, Route
-from netspec.spec.model import Split
 
 
 def load(plan: Plan, *, download: bool = True) -> Dataset:
@@ -38,7 +37,7 @@ def load(plan: Plan, *, download: bool = True) -> Dataset:
         for name, part in brought.parts.items():
             _check_lengths(name, part)
     with _refused(document, ("data", "split")):
-        dataset = _split(brought, plan.spec.data.split, plan.spec.seed)
+        dataset = split(brought, plan.spec.data.split, plan.spec.seed)
     with _refused(document, pipeline.source.path):
         for name, part in dataset.parts.items():
             _check_inputs(name, part, plan)
@@ -57,24 +56,6 @@ def _refused(document: Document, route: Route, code: Code = Code.DATA) -> Iterat
     except Refusal as refusal:
         at = route if refusal.param is None else (*route, refusal.param)
         raise document.error(code, refusal.message, at, refusal.remedy) from None
-
-
-def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
-    """Cut the parts that the source does not bring out of the training part."""
-    parts = dict(dataset.parts)
-    sizes = divide(split, {name: len(part) for name, part in parts.items()})
-    names: tuple[PartName, ...] = ("test", "validation")
-    for name in names:
-        if name not in sizes or name in dataset.parts:
-            continue
-        whole, taken = parts["train"], sizes[name]
-        order = torch.arange(len(whole))
-        if split.shuffle:
-            order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
-        # In the source's order again, so that a part without shuffling is the file's.
-        kept, held_out = order[:-taken].sort().values, order[-taken:].sort().values
-        parts["train"], parts[name] = whole.subset(kept), whole.subset(held_out)
-    return replace(dataset, parts=parts)
 
 
 def _check_lengths(name: PartName, part: Part) -> None:

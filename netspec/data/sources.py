@@ -15,7 +15,7 @@ from torch import Tensor
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.losses import ANY, LOSSES, Loss
-from netspec.catalogue.sources import SOURCES, Classes, Values
+from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute, memory
 from netspec.data.dataset import Dataset, Part, PartName
 from netspec.planning import Plan
@@ -70,7 +70,7 @@ def digits(request: Request) -> Dataset:
         "train": whole.subset(order[order % 5 != 4]),
         "test": whole.subset(order[order % 5 == 4]),
     }
-    return Dataset(parts, request.pipeline.target, _names(request))
+    return Dataset(parts, request.pipeline.labels, _names(request))
 
 
 def downloaded(request: Request, kind: Any) -> Dataset:
@@ -94,16 +94,16 @@ def downloaded(request: Request, kind: Any) -> Dataset:
         inputs = _channels(pixels, request.channels).contiguous()
         targets = torch.as_tensor(found.targets, dtype=torch.int64)
         parts["train" if train else "test"] = Part(inputs, targets)
-    return Dataset(parts, request.pipeline.target, _names(request))
+    return Dataset(parts, request.pipeline.labels, _names(request))
 
 
 def synthetic(request: Request) -> Dataset:
     """Standard normal samples (uniform token ids); targets by a fixed random linear map of them."""
     args, plan = request.args, request.plan
     shape = [at(dim, plan.least) for dim in plan.input.shape]
-    target = request.pipeline.target
+    target = request.pipeline.labels
     width = target.count if isinstance(target, Classes) else None
-    out = [width] if width else list(target.shape or ()) if isinstance(target, Values) else []
+    out = [width] if width else _sizes(target, plan)
     taken, given = math.prod(shape), math.prod(out)
     asked = "targets" if args["classes"] is None else "classes"
     check_memory(taken * given * BYTES["float32"], "its map to the targets takes", asked)
@@ -130,9 +130,16 @@ def synthetic(request: Request) -> Dataset:
     return Dataset({"train": Part(inputs, targets.clamp(bounds.low, bounds.high))}, target)
 
 
+def _sizes(target: Target, plan: Plan) -> list[int]:
+    """The sizes of float targets."""
+    shape = target.shape if isinstance(target, Values) else None
+    return [at(dim, plan.least) for dim in shape or ()]
+
+
 def loss_of(plan: Plan) -> tuple[Loss | None, dict[str, Any]]:
-    """What the targets are for, with its arguments."""
-    if plan.training is None:
+    """The loss that takes the source's targets, with its arguments; None where there is none, or it
+    takes others, which `data.target` makes."""
+    if plan.training is None or (plan.spec.data and plan.spec.data.target):
         return None, {}
     loss = plan.training.loss
     return LOSSES[loss.type], dict(loss.args)
@@ -171,5 +178,5 @@ def _channels(pixels: Tensor, wanted: int) -> Tensor:
 
 
 def _names(request: Request) -> tuple[str, ...] | None:
-    target = request.pipeline.target
+    target = request.pipeline.labels
     return target.names if isinstance(target, Classes) else None

@@ -109,7 +109,9 @@ class Pipeline:
     """What happens to a sample between its source and the network, and what its target is.
 
     `raw`: the source's images in the input's number of channels; None where samples come in the
-    input's own shape. `sizes`: how many samples each part has after the split.
+    input's own shape. `labels`: the targets that the source brings; `target`: what the network
+    learns, which `data.target` may make of them or of the sample. `sizes`: how many samples each
+    part has after the split.
     """
 
     source: Named
@@ -118,6 +120,7 @@ class Pipeline:
     augment: tuple[Named, ...]
     evaluate: tuple[Named, ...]
     preprocess: tuple[Named, ...]
+    labels: Target
     target: Target
     sizes: Sizes | None
 

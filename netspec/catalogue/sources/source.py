@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from netspec.catalogue.component import Component, Param
 from netspec.catalogue.transforms import Size
 from netspec.catalogue.types import PATH, Integer
+from netspec.shapes import Shape
 
 Args = dict[str, Any]
 
@@ -30,9 +31,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class Values:
-    """Float targets of a shape, None where only the data knows it. `binary`: 0 or 1."""
+    """Float targets of a shape, None where only the data knows it. `binary`: each says yes or no,
+    as 1 and 0 or as the two numbers that the loss takes."""
 
-    shape: tuple[int, ...] | None
+    shape: Shape | None
     binary: bool = False
 
 
@@ -53,13 +55,15 @@ class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
     `parts`: the parts it brings and how many samples each has; None where only the data knows.
-    `fetched`: a data set of torchvision's, which `download: true` fetches.
+    `fetched`: a data set of torchvision's, which `download: true` fetches. `columns`: its samples
+    have columns by name, one of which `split.group` may name.
     """
 
     sample: Callable[[Args], Images | None] = _images
     labels: Callable[[Args], Target]
     parts: Callable[[Args], Sizes | None]
     fetched: bool = False
+    columns: bool = False
 
 
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")

@@ -140,15 +140,16 @@ def export_onnx(
     Raises SpecError, InputError.
     """
     from netspec import compiler
-    from netspec.export import choosing, writing
+    from netspec.data.loading import load
+    from netspec.export import choosing, graph, writing
     from netspec.planning import make_plan
     from netspec.training.run import Run, load_weights
     from netspec.training.weights import weights_for, weights_of
 
-    origin, classes = "weights", None
+    origin, classes, statistics = "weights", None, None
     warnings: tuple[Diagnostic, ...] = ()
     if isinstance(source, Run):
-        plan, classes = source.plan, source.classes
+        plan, classes, statistics = source.plan, source.classes, source.statistics
         if spec is not None:
             plan, warnings = choosing.follow(source, spec)
     else:
@@ -162,7 +163,9 @@ def export_onnx(
     model = compiler.build(plan, initialize=weights is None)
     if weights is not None:
         load_weights(model, weights, origin)
-    made = writing.write(plan, model, Path(path), classes)
+    if statistics is None and graph.learns(plan):
+        statistics = load(plan, download=False).statistics
+    made = writing.write(plan, model, Path(path), classes, statistics)
     return replace(made, warnings=tuple(dict.fromkeys((*warnings, *made.warnings))))
 
 

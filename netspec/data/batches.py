@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from netspec.data.dataset import Part, Pictures
-from netspec.data.preprocessing import Preprocessing, augmentation, scale
+from netspec.data.dataset import Part, Pictures, Statistics
+from netspec.data.preparation import preparing
+from netspec.data.preprocessing import augmentation, scale
 from netspec.planning import Plan
 
 
@@ -39,6 +40,7 @@ class Batches:
         device: torch.device,
         *,
         batch_size: int,
+        statistics: Statistics | None = None,
         training: bool = False,
         shuffle: bool = False,
         seed: int = 0,
@@ -47,8 +49,9 @@ class Batches:
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.preprocessing: nn.Module | None = None
         self.augmentation: nn.Module | None = None
-        if plan.pipeline and plan.pipeline.raw:
-            self.preprocessing = Preprocessing(plan.pipeline).to(device)
+        if plan.pipeline:
+            made = preparing(plan.pipeline, statistics)
+            self.preprocessing = made and made.to(device)
             if training and plan.pipeline.augment:
                 self.augmentation = augmentation(plan.pipeline)
         whole, rest = divmod(len(part), batch_size)

@@ -21,6 +21,8 @@ PartName = Literal["train", "validation", "test"]
 HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
+Statistics = Mapping[str, Sequence[float]]  # what is learned of the training part, by name
+
 
 class Pictures(ABC):
     """8-bit images that are read when they are needed, each uint8 [C, H, W] of its own size."""
@@ -75,10 +77,11 @@ class ImageFiles(Pictures):
 
 @dataclass(frozen=True)
 class Part:
-    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] in the input's shape.
+    """inputs: uint8 images [N, C, H, W], pictures, or tensors [N, …] as the pipeline's preparation
+    takes them, without one in the input's shape.
 
-    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel.
-    groups: int64 [N], equal where the column of `split.group` is; None where none is asked for.
+    targets: int64 [N], float32 [N, …], or pictures of masks: a class in each pixel. groups: int64
+    [N], equal where `split.group` has the samples stay together.
     """
 
     inputs: Tensor | Pictures
@@ -95,8 +98,11 @@ class Part:
         return self.targets
 
     def subset(self, indices: Tensor) -> Part:
-        groups = None if self.groups is None else self.groups[indices]
-        return Part(_chosen(self.inputs, indices), _chosen(self.targets, indices), groups)
+        return Part(
+            _chosen(self.inputs, indices),
+            _chosen(self.targets, indices),
+            None if self.groups is None else self.groups[indices],
+        )
 
 
 def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
@@ -106,14 +112,15 @@ def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
 @dataclass(frozen=True)
 class Dataset:
     """target: what the source's targets turned out to be; classes: their names, where they have
-    any; warnings: what in them is legal and probably not meant. rows: of each part that the split
-    made, the training part too, which rows of the source's training part it has, int64 and rising.
-    """
+    any; warnings: what in them is legal and probably not meant; statistics: what the pipeline's
+    preparation has learned of the training part; rows: of each part that the split made, the
+    training part too, which rows of the source's training part it has, int64 and rising."""
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    statistics: Statistics | None = None
     rows: Mapping[PartName, Tensor] = field(default_factory=dict)
 
     @property

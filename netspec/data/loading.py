@@ -12,7 +12,8 @@ from torch import Tensor
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import Bounds
 from netspec.catalogue.sources import Classes, Target, Unknown
-from netspec.data.dataset import Dataset, Part, PartName, Pictures
+from netspec.data.dataset import Dataset, Part, PartName, Pictures, Statistics
+from netspec.data.preparation import learn
 from netspec.data.sources import counted, loss_of, read, vocabulary
 from netspec.data.splitting import split
 from netspec.diagnostics import Code, Diagnostic, Severity, spoken
@@ -21,11 +22,11 @@ from netspec.planning.training import check_target, unmeasured
 from netspec.spec.document import Document, Route
 
 
-def load(plan: Plan, *, download: bool = True) -> Dataset:
+def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = None) -> Dataset:
     """The data of a plan. Raises SpecError at the place in the spec that they contradict.
 
     download=False: nothing is fetched or written whatever the spec says, which then is not the
-    user's own but a file's.
+    user's own but a file's. statistics: what was learned before; None: they are learned.
     """
     document, pipeline = plan.spec.document, plan.pipeline
     if pipeline is None or plan.spec.data is None:
@@ -45,7 +46,10 @@ def load(plan: Plan, *, download: bool = True) -> Dataset:
     if plan.training and not isinstance(dataset.target, Unknown):
         with _refused(document, plan.training.loss.path, Code.TRAIN):
             check_target(plan.training.loss, plan.output, dataset.target)
-    return replace(dataset, warnings=tuple(_doubts(plan, dataset)))
+    if statistics is None:
+        with _refused(document, pipeline.source.path):
+            statistics = learn(pipeline, dataset.parts["train"])
+    return replace(dataset, statistics=statistics, warnings=tuple(_doubts(plan, dataset)))
 
 
 @contextmanager

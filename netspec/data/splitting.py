@@ -1,9 +1,9 @@
 """Cutting the parts that a source does not bring out of its training part.
 
 Which rows a part gets follows from the data and the seed alone, whatever the versions of torch and
-numpy: rows, or whole groups, stand in the order of SplitMix64's outputs (Steele, Lea and Flood 2014,
-as in https://prng.di.unimi.it/splitmix64.c), of which the n-th after the seed is that of row or group
-n. A part takes the first of that order, or of each class the first.
+numpy: rows, or whole groups, stand in the order of SplitMix64's outputs (Steele, Lea and Flood
+2014, as in https://prng.di.unimi.it/splitmix64.c), of which the n-th after the seed is that of row
+or group n. A part takes the first of that order, or of each class the first.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from netspec.catalogue.metrics import ACCURACY
 from netspec.catalogue.sources import Classes
-from netspec.data.dataset import Dataset, PartName
+from netspec.data.dataset import Dataset, PartName, Statistics
 from netspec.data.loading import load
-from netspec.data.preprocessing import Preprocessing
+from netspec.data.preparation import preparing
 from netspec.data.sources import loss_of
 from netspec.diagnostics import Code, InputError
 from netspec.planning import Plan, make_plan
@@ -66,7 +66,7 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
         probabilities=session.metadata.output.activation == "sigmoid",
         ignored=loss_of(plan)[1].get("ignore_index"),
     )
-    prepare = _preparation(plan, session)
+    prepare = _preparation(plan, session, dataset.statistics)
     chosen = dataset.parts[part]
     tallies = {name: torch.zeros(2, dtype=torch.float64) for name in metrics}
     for start in range(0, len(chosen), BATCH):
@@ -120,12 +120,15 @@ def _check_split(plan: Plan, session: Session, part: PartName) -> None:
         )
 
 
-def _preparation(plan: Plan, session: Session) -> Callable[[Tensor], Tensor]:
+def _preparation(
+    plan: Plan, session: Session, statistics: Statistics | None
+) -> Callable[[Tensor], Tensor]:
     """From one of the source's samples to what the file takes: pixels with their channels last, or
-    what preprocessing makes of them where the file was exported without it."""
-    if plan.pipeline is None or plan.pipeline.raw is None:
-        return lambda sample: sample
-    if session.metadata.input.kind == "images":
+    what preprocessing makes of it where the file was exported without it."""
+    prepares = plan.pipeline and preparing(plan.pipeline, statistics)
+    kind = session.metadata.input.kind
+    if kind == "images":
         return lambda image: image.permute(1, 2, 0)
-    preprocessing = Preprocessing(plan.pipeline)
-    return lambda image: preprocessing(image.unsqueeze(0)).squeeze(0)
+    if not prepares or kind != "tensor":
+        return lambda sample: sample
+    return lambda sample: prepares(sample.unsqueeze(0)).squeeze(0)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnx
 import onnx_ir
@@ -16,11 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from netspec.catalogue.transforms import AtLeast
+from netspec.data.dataset import Statistics
+from netspec.data.preparation import preparing
 from netspec.data.preprocessing import Preprocessing
 from netspec.data.sources import vocabulary
 from netspec.diagnostics import Code, SpecError
 from netspec.export.rewriting import rewritten
 from netspec.planning import Plan
+from netspec.runtime.metadata import Kind
 from netspec.runtime.vectors import noise
 from netspec.shapes import Dim, Expr, Shape, at, name
 
@@ -28,7 +31,8 @@ from netspec.shapes import Dim, Expr, Shape, at, name
 class Deployed(nn.Module):
     """What is exported: raw samples in, `none`, `softmax` or `sigmoid` of the output out.
 
-    Takes uint8 images [N, H, W, C] where `preprocessing` is given, else what the model takes.
+    Takes what `preprocessing` takes, images as uint8 [N, H, W, C], or without it what the model
+    takes.
     """
 
     def __init__(self, model: nn.Module, preprocessing: nn.Module | None, activation: str) -> None:
@@ -38,9 +42,11 @@ class Deployed(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.preprocessing is not None:
+        if isinstance(self.preprocessing, Preprocessing):
             # Contiguous, or pooling exports an emulation of the strides.
-            x = self.preprocessing(x.permute(0, 3, 1, 2).contiguous())
+            x = x.permute(0, 3, 1, 2).contiguous()
+        if self.preprocessing is not None:
+            x = self.preprocessing(x)
         output: Tensor = self.model(x)
         match self.activation:
             case "softmax":
@@ -50,9 +56,10 @@ class Deployed(nn.Module):
         return output
 
 
-def deployed(plan: Plan, model: nn.Module) -> Deployed:
+def deployed(plan: Plan, model: nn.Module, statistics: Statistics | None = None) -> Deployed:
     """The module that is exported, in evaluation mode on the CPU."""
-    preprocessing = Preprocessing(plan.pipeline) if plan.pipeline and takes_images(plan) else None
+    whole = plan.pipeline if prepares(plan) else None
+    preprocessing = preparing(whole, statistics) if whole else None
     return Deployed(model, preprocessing, plan.spec.onnx.output).cpu().eval()
 
 
@@ -67,36 +74,49 @@ def _widened(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ..
     return tuple(x.double() if x.is_floating_point() else x for x in inputs)
 
 
-def takes_images(plan: Plan) -> bool:
-    """Whether the graph takes 8-bit images, and not what the network takes."""
-    images = plan.pipeline is not None and plan.pipeline.raw is not None
-    return images and plan.spec.onnx.preprocess is not False
+def prepares(plan: Plan) -> bool:
+    """Whether the graph takes what a caller has, and makes it what the network takes."""
+    pipeline = plan.pipeline
+    raw = pipeline is not None and (pipeline.raw or pipeline.preparation) is not None
+    return raw and plan.spec.onnx.preprocess is not False
 
 
-def input_shape(plan: Plan) -> Shape:
+def learns(plan: Plan) -> bool:
+    """Whether the graph begins with what is learned of the data."""
+    return prepares(plan) and plan.pipeline is not None and plan.pipeline.preparation is not None
+
+
+class Taken(NamedTuple):
     """One sample as the graph takes it; sizes that differ from image to image have names."""
-    if not takes_images(plan):
-        return plan.input.shape
-    assert plan.pipeline is not None and plan.pipeline.raw is not None
-    raw = plan.pipeline.raw
-    height: Dim = name("height") if isinstance(raw.height, AtLeast) else raw.height
-    width: Dim = name("width") if isinstance(raw.width, AtLeast) else raw.width
-    return (height, width, raw.channels)
+
+    kind: Kind
+    shape: Shape
+    dtype: str
 
 
-def input_dtype(plan: Plan) -> str:
-    return "uint8" if takes_images(plan) else plan.input.dtype
+def taken(plan: Plan) -> Taken:
+    """What the graph takes."""
+    pipeline = plan.pipeline if prepares(plan) else None
+    if pipeline and pipeline.raw:
+        raw = pipeline.raw
+        height: Dim = name("height") if isinstance(raw.height, AtLeast) else raw.height
+        width: Dim = name("width") if isinstance(raw.width, AtLeast) else raw.width
+        return Taken("images", (height, width, raw.channels), "uint8")
+    if pipeline and pipeline.preparation:
+        stated = pipeline.preparation
+        return Taken(stated.kind, stated.shape, stated.dtype)
+    return Taken("tensor", plan.input.shape, plan.input.dtype)
 
 
 def example(plan: Plan, batch: int, seed: int = 1, larger: int = 0) -> Tensor:
     """Seeded noise as the graph takes it; named sizes are `larger` than they need to be."""
     shape = example_shape(plan, batch, larger)
-    return torch.from_numpy(noise(shape, input_dtype(plan), seed, vocabulary(plan)))
+    return torch.from_numpy(noise(shape, taken(plan).dtype, seed, vocabulary(plan)))
 
 
 def example_shape(plan: Plan, batch: int, larger: int = 0) -> tuple[int, ...]:
     """The shape of `example`."""
-    shape = input_shape(plan)
+    shape = taken(plan).shape
     names = sorted(set().union(*(dim.names for dim in shape if isinstance(dim, Expr))))
     values = {each: plan.least.get(each, 32) + larger + offset for offset, each in enumerate(names)}
     return (batch, *(at(dim, values) for dim in shape))
@@ -108,7 +128,7 @@ def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
     Raises SpecError where torch cannot export the network.
     """
     names: dict[int, Any] = {0: "batch"}
-    for axis, dim in enumerate(input_shape(plan), start=1):
+    for axis, dim in enumerate(taken(plan).shape, start=1):
         if isinstance(dim, Expr):
             names[axis] = str(dim) if str(dim).isidentifier() else torch.export.Dim.DYNAMIC
     try:

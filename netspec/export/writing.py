@@ -15,6 +15,7 @@ from netspec import files
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
+from netspec.data.dataset import Statistics
 from netspec.data.sources import vocabulary
 from netspec.diagnostics import Code, Diagnostic, InputError, NetspecError, SpecError, spoken
 from netspec.export.graph import (
@@ -24,9 +25,7 @@ from netspec.export.graph import (
     example,
     example_shape,
     in_float64,
-    input_dtype,
-    input_shape,
-    takes_images,
+    taken,
 )
 from netspec.planning import Plan, check_export
 from netspec.planning.exporting import activation, check_size
@@ -63,9 +62,15 @@ class Export:
 
 
 def write(
-    plan: Plan, model: nn.Module, path: Path, classes: tuple[str, ...] | None = None
+    plan: Plan,
+    model: nn.Module,
+    path: Path,
+    classes: tuple[str, ...] | None = None,
+    statistics: Statistics | None = None,
 ) -> Export:
     """Write `model`, a plan's, as one self-contained ONNX file with a dynamic batch.
+
+    statistics: what its pipeline's preparation learned, where the graph begins with it.
 
     The file replaces what is at `path` only after onnxruntime gives what torch gives for batches
     of 1, 2 and 7. Raises SpecError where it does not, or where the network cannot be exported.
@@ -75,7 +80,7 @@ def write(
     _check_state(plan, model)
     training = model.training
     try:
-        module = deployed(plan, model)
+        module = deployed(plan, model, statistics)
         exact = in_float64(module)
         account = _metadata(plan, module, exact, classes)
         proto = convert(plan, module)
@@ -184,8 +189,8 @@ def _scale(found: Array, exact: Array, kind: Activation) -> float:
 def _metadata(
     plan: Plan, module: Deployed, exact: Deployed, classes: tuple[str, ...] | None
 ) -> Metadata:
-    shape = input_shape(plan)
-    names = set().union(*(dim.names for dim in shape if isinstance(dim, Expr)))
+    takes = taken(plan)
+    names = set().union(*(dim.names for dim in takes.shape if isinstance(dim, Expr)))
     task = _task(plan)
     if classes is None and plan.pipeline and isinstance(plan.pipeline.target, Classes):
         classes = plan.pipeline.target.names
@@ -197,7 +202,7 @@ def _metadata(
         spec=to_yaml(resolved(plan.spec, paths=False)),
         digest=plan.digest,
         classes=classes,
-        input=Input("images" if takes_images(plan) else "tensor", shape, input_dtype(plan)),
+        input=Input(takes.kind, takes.shape, takes.dtype),
         least={name: plan.least.get(name, 1) for name in sorted(names)},
         output=Output(activation(plan), task, plan.output.shape),
         vectors=_vectors(plan, module, exact),

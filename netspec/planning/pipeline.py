@@ -46,6 +46,7 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         source.check(dict(named.args))
         images = source.sample(dict(named.args))
         raw = _raw(images, spec.input, named) if images else None
+        preparation = source.preparation(dict(named.args), spec.input)
     except Refusal as refusal:
         refuse(refusal, named, findings, Code.DATA)
         return None
@@ -77,6 +78,7 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         source=named,
         images=images,
         raw=raw,
+        preparation=preparation,
         labels=labels,
         target=target,
         sizes=_sizes(source.parts(dict(named.args)), data.split, findings),

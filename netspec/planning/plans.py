@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
 from netspec.catalogue.layers.structure import Container
+from netspec.catalogue.preparations import Preparation
 from netspec.catalogue.sources import Images, Sizes, Target
 from netspec.catalogue.transforms import Image
 from netspec.diagnostics import Diagnostic
@@ -108,10 +109,10 @@ class Freezing(NamedTuple):
 class Pipeline:
     """What happens to a sample between its source and the network, and what its target is.
 
-    `raw`: the source's images in the input's number of channels; None where samples come in the
-    input's own shape. `labels`: the targets that the source brings; `target`: what the network
-    learns, which `data.target` may make of them or of the sample. `sizes`: how many samples each
-    part has after the split.
+    `raw`: the source's images in the input's number of channels; `preparation`: how its other raw
+    samples become the input. Both are None where samples come in the input's own shape. `labels`:
+    the targets that the source brings; `target`: what the network learns, which `data.target` may
+    make of them or of the sample. `sizes`: how many samples each part has after the split.
     """
 
     source: Named
@@ -123,6 +124,7 @@ class Pipeline:
     labels: Target
     target: Target
     sizes: Sizes | None
+    preparation: Preparation | None = None
 
     @property
     def parts(self) -> frozenset[str] | None:
@@ -137,7 +139,8 @@ class Pipeline:
 
     def canonical(self) -> list[Any]:
         steps = (*self.evaluate, *self.preprocess)
-        return [str(self.raw), *([step.type, dict(step.args)] for step in steps)]
+        learned = [self.preparation.canonical()] if self.preparation else []
+        return [str(self.raw), *([step.type, dict(step.args)] for step in steps), *learned]
 
 
 class Scheduling(NamedTuple):

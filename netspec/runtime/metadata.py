@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,20 +29,21 @@ MAX_VECTORS = 64
 MAX_VECTOR_BYTES = 1 << 24  # the values that one keeps, unpacked
 MAX_SEED = (1 << 32) - 1
 
-Kind = Literal["images", "tensor"]
+Kind = Literal["images", "table", "array", "tensor"]
 Activation = Literal["none", "softmax", "sigmoid"]
 Task = Literal["classes", "binary", "values"]
 Array = npt.NDArray[Any]
 
-_DTYPES = ("uint8", "float32", "int64")
+_DTYPES = ("uint8", "float32", "float64", "int64")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """What the graph takes: `shape` is one sample's, without the batch.
 
-    Images are uint8 [height, width, channels]. Each dimension is a number or grows with one name
-    (`H`, `4*H`); an image's channels are a number.
+    `kind`: a tensor is what the network takes; images, tables and arrays are raw samples, of which
+    the graph makes that. Images are uint8 [height, width, channels]. Each dimension is a number or
+    grows with one name (`H`, `4*H`); an image's channels are a number.
     """
 
     kind: Kind
@@ -144,7 +145,7 @@ def _metadata(found: object) -> Metadata:
     if fields.get("classes") is not None:
         classes = tuple(text(each, "a class name") for each in fields.items("classes", MAX_NAMES))
     input = Input(
-        kind=cast(Kind, taken.one_of("kind", ("images", "tensor"))),
+        kind=cast(Kind, taken.one_of("kind", get_args(Kind))),
         shape=taken.shape("shape"),
         dtype=taken.one_of("dtype", _DTYPES),
     )

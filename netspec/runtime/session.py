@@ -24,7 +24,12 @@ MAX_BYTES = (1 << 31) - 1  # protobuf's own bound
 BATCH = 64
 BATCH_BYTES = 1 << 28
 
-_TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(int64)": "int64"}
+_TYPES = {
+    "tensor(uint8)": "uint8",
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+}
 
 
 class Session:

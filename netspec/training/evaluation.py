@@ -33,7 +33,7 @@ def evaluate(run: Run, part: PartName | None, device: torch.device) -> Evaluatio
     plan = run.plan
     assert plan.training is not None  # a run was trained
     weights = weights_of(run)
-    dataset = load(plan)
+    dataset = load(plan, statistics=run.statistics)
     used = choose(dataset, part, run.directory)
     model = compiler.build(plan, initialize=False)
     load_weights(model, weights, str(run.directory))

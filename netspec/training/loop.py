@@ -71,12 +71,12 @@ def train(
         )
     listener = listener or Listener()
     try:
-        dataset = load(plan)
+        dataset = load(plan, statistics=resume.statistics if resume else None)
         for warning in (*plan.warnings, *dataset.warnings):
             listener.warn(warning)
         # A run that goes on has its own weights.
         trainer = Trainer(plan, dataset, device, listener, initialize=resume is None)
-        run = resume or Run.create(plan, device, root)
+        run = resume or Run.create(plan, device, root, dataset.statistics)
         with locked(run.directory):
             if resume:
                 resuming.resume(trainer.progress, resume, listener.warn)
@@ -120,6 +120,7 @@ class Trainer:
             dataset.parts["train"],
             device,
             batch_size=self.settings.batch_size,
+            statistics=dataset.statistics,
             training=True,
             shuffle=self.settings.shuffle,
             seed=self.settings.seed,

@@ -105,7 +105,9 @@ def measure(
     """
     assert plan.training is not None
     size = plan.training.batch_size
-    batches = Batches(plan, dataset.parts[part], device, batch_size=size)
+    batches = Batches(
+        plan, dataset.parts[part], device, batch_size=size, statistics=dataset.statistics
+    )
     model.eval()
     return evaluate(model, _watched(batches.epoch(0), between), loss, metrics)
 

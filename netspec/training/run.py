@@ -22,6 +22,7 @@ from torch import Tensor
 
 from netspec import files
 from netspec.compiler import keep_tensors
+from netspec.data.dataset import Statistics
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
@@ -32,6 +33,7 @@ from netspec.version import VERSION
 Status = Literal["running", "interrupted", "failed", "finished"]
 
 SPEC, METRICS, WEIGHTS = "spec.yaml", "metrics.jsonl", "weights.safetensors"
+STATISTICS = "statistics.json"
 STATE, PREVIOUS = "states/last.pt", "states/previous.pt"
 SUMMARY, ENVIRONMENT = "summary.json", "environment.json"
 
@@ -44,9 +46,16 @@ class Run:
     directory: Path
 
     @classmethod
-    def create(cls, made: Plan, device: torch.device, root: Path = Path("runs")) -> Run:
-        """A new directory with the resolved spec, which builds there, and the environment. Raises
-        SetupError; SpecError where a tensor file of `init` cannot be used."""
+    def create(
+        cls,
+        made: Plan,
+        device: torch.device,
+        root: Path = Path("runs"),
+        statistics: Statistics | None = None,
+    ) -> Run:
+        """A new directory with the resolved spec, which builds there, what was learned of the data,
+        and the environment. Raises SetupError; SpecError where a tensor file of `init` cannot be
+        used."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         parent = root / made.name
         for attempt in range(1000):
@@ -62,6 +71,8 @@ class Run:
             break
         run = cls(directory)
         run._write(SPEC, to_yaml(resolved(keep_tensors(made, directory))))
+        if statistics is not None:
+            run._write(STATISTICS, json.dumps(statistics, indent=2) + "\n")
         run._write_json(ENVIRONMENT, _environment(made, device))
         run.summarize(status="running")
         return run
@@ -115,6 +126,24 @@ class Run:
         """The class names that the data had."""
         names = self.summary.get("classes")
         return tuple(names) if isinstance(names, list) else None
+
+    @cached_property
+    def statistics(self) -> Statistics | None:
+        """What was learned of the training part before the first step; None where its pipeline
+        learns nothing. Raises InputError where they are damaged or another preparation's."""
+        stated = self.plan.pipeline and self.plan.pipeline.preparation
+        if not stated:
+            return None
+        found: Any = json.loads(self._read(STATISTICS))
+        sizes = {name: sum(map(math.isfinite, numbers)) for name, numbers in found.items()}
+        if sizes != dict(stated.statistics):
+            raise InputError.of(
+                Code.RUN,
+                "holds other statistics than the run's spec learns",
+                file=str(self.directory / STATISTICS),
+                remedy="bring spec.yaml back from a copy, or train again",
+            )
+        return dict(found)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def test_parts_are_disjoint_cover_all_and_have_the_sizes_that_were_said(
 
     parts = rows(found)
     assert {name: len(part) for name, part in parts.items()} == said
-    assert sorted(sum(parts.values(), [])) == list(range(len(labels)))
+    assert sorted(row for part in parts.values() for row in part) == list(range(len(labels)))
     for name, part in parts.items():
         assert part == sorted(part)  # the file's order
         assert found.rows[name].tolist() == part

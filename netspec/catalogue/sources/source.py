@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from netspec.catalogue.component import Component, Param
+from netspec.catalogue.preparations import Preparation
 from netspec.catalogue.transforms import Size
 from netspec.catalogue.types import PATH, Integer
-from netspec.shapes import Shape
+from netspec.shapes import Shape, Tensor
 
 Args = dict[str, Any]
 
@@ -50,16 +51,23 @@ def _images(args: Args) -> Images | None:
     return None
 
 
+def _as_it_is(args: Args, input: Tensor) -> Preparation | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
-    `parts`: the parts it brings and how many samples each has; None where only the data knows.
-    `fetched`: a data set of torchvision's, which `download: true` fetches. `columns`: its samples
-    have columns by name, one of which `split.group` may name.
+    `preparation`: what makes its samples the network's `input` by statistics of the training part;
+    raises Refusal where it makes another. `parts`: the parts it brings and how many samples each
+    has; None where only the data knows. `fetched`: a data set of torchvision's, which
+    `download: true` fetches. `columns`: it has columns, one of which may say what a split keeps
+    together.
     """
 
     sample: Callable[[Args], Images | None] = _images
+    preparation: Callable[[Args, Tensor], Preparation | None] = _as_it_is
     labels: Callable[[Args], Target]
     parts: Callable[[Args], Sizes | None]
     fetched: bool = False

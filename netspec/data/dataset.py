@@ -22,6 +22,7 @@ HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
 Statistics = Mapping[str, Sequence[float]]  # what is learned of the training part, by name
+Rows = Mapping[PartName, Tensor]  # of each part that a split made, int64 and rising
 
 
 class Pictures(ABC):
@@ -113,15 +114,15 @@ def _chosen(values: Tensor | Pictures, indices: Tensor) -> Tensor | Pictures:
 class Dataset:
     """target: what the source's targets turned out to be; classes: their names, where they have
     any; warnings: what in them is legal and probably not meant; statistics: what the pipeline's
-    preparation has learned of the training part; rows: of each part that the split made, the
-    training part too, which rows of the source's training part it has, int64 and rising."""
+    preparation has learned of the training part; rows: which rows of the source's training part
+    each part has that the split made, the training part too."""
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
     statistics: Statistics | None = None
-    rows: Mapping[PartName, Tensor] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
 
     @property
     def held_out(self) -> PartName | None:

@@ -8,6 +8,7 @@ or group n. A part takes the first of that order, or of each class the first.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.data.dataset import Dataset, Part, PartName
+from netspec.data.dataset import Dataset, Part, PartName, Rows
 from netspec.planning.pipeline import divide
 from netspec.spec.model import Split
 
@@ -46,6 +47,14 @@ def split(dataset: Dataset, how: Split, seed: int) -> Dataset:
     rows["train"] = torch.from_numpy(np.sort(left))
     parts = {**dataset.parts, **{name: whole.subset(each) for name, each in rows.items()}}
     return replace(dataset, parts=parts, rows=rows)
+
+
+def digests(rows: Rows) -> dict[str, str]:
+    """The SHA-256 of each part's row numbers, as 64-bit integers, little-endian."""
+    return {
+        name: hashlib.sha256(each.numpy().astype("<i8").tobytes()).hexdigest()
+        for name, each in rows.items()
+    }
 
 
 def stratified(how: Split, part: Part) -> bool:

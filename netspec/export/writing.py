@@ -15,8 +15,9 @@ from netspec import files
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
-from netspec.data.dataset import Statistics
+from netspec.data.dataset import Rows, Statistics
 from netspec.data.sources import vocabulary
+from netspec.data.splitting import digests
 from netspec.diagnostics import Code, Diagnostic, InputError, NetspecError, SpecError, spoken
 from netspec.export.graph import (
     Deployed,
@@ -67,10 +68,12 @@ def write(
     path: Path,
     classes: tuple[str, ...] | None = None,
     statistics: Statistics | None = None,
+    rows: Rows | None = None,
 ) -> Export:
     """Write `model`, a plan's, as one self-contained ONNX file with a dynamic batch.
 
-    statistics: what its pipeline's preparation learned, where the graph begins with it.
+    statistics: what its pipeline's preparation learned, where the graph begins with it. rows: of
+    the parts that a split made when it was trained.
 
     The file replaces what is at `path` only after onnxruntime gives what torch gives for batches
     of 1, 2 and 7. Raises SpecError where it does not, or where the network cannot be exported.
@@ -82,7 +85,7 @@ def write(
     try:
         module = deployed(plan, model, statistics)
         exact = in_float64(module)
-        account = _metadata(plan, module, exact, classes)
+        account = _metadata(plan, module, exact, classes, rows or {})
         proto = convert(plan, module)
         onnx.helper.set_model_props(
             proto,
@@ -187,14 +190,19 @@ def _scale(found: Array, exact: Array, kind: Activation) -> float:
 
 
 def _metadata(
-    plan: Plan, module: Deployed, exact: Deployed, classes: tuple[str, ...] | None
+    plan: Plan,
+    module: Deployed,
+    exact: Deployed,
+    classes: tuple[str, ...] | None,
+    rows: Rows,
 ) -> Metadata:
     takes = taken(plan)
     names = set().union(*(dim.names for dim in takes.shape if isinstance(dim, Expr)))
     task = _task(plan)
-    if classes is None and plan.pipeline and isinstance(plan.pipeline.target, Classes):
-        classes = plan.pipeline.target.names
-    if task != "classes" or classes is None or len(classes) != plan.output.shape[0]:
+    if classes is None and plan.pipeline and isinstance(plan.pipeline.labels, Classes):
+        classes = plan.pipeline.labels.names
+    scored = task == "classes" or plan.one_hot
+    if not scored or classes is None or len(classes) != plan.output.shape[0]:
         classes = None
     return Metadata(
         version=VERSION,
@@ -207,6 +215,7 @@ def _metadata(
         output=Output(activation(plan), task, plan.output.shape),
         vectors=_vectors(plan, module, exact),
         tolerance=TOLERANCE,
+        rows=digests(rows),
     )
 
 

@@ -209,6 +209,11 @@ class Plan:
     def parameters(self) -> int:
         return self.root.parameters
 
+    @property
+    def one_hot(self) -> bool:
+        """Whether its targets are floats made of class indices."""
+        return self.spec.data is not None and self.spec.data.target == "one_hot"
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical form: names, types, parameters, shapes, preprocessing."""

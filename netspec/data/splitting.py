@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from netspec.planning.pipeline import divide
 from netspec.spec.model import Split
 
 Numbers = npt.NDArray[np.int64]
+Taken = npt.NDArray[np.bool_]  # which of some rows a part takes
 
 CUT: tuple[PartName, ...] = ("test", "validation")  # in this order
 
@@ -37,11 +39,16 @@ def split(dataset: Dataset, how: Split, seed: int) -> Dataset:
     whole = dataset.parts["train"]
     if how.group is not None and whole.groups is None:
         raise Refusal("the source gives no groups", "leave it out", "group")
-    order = _order(whole, how, seed)
-    left = order
+    left = _order(whole, how, seed)
+    classes = _classes(whole) if stratified(how, whole) else None
     rows: dict[PartName, Tensor] = {}
     for name in cut:
-        taken = _taken(whole, how, left, sizes[name])
+        if how.group is not None:
+            taken = _groups(whole, how.group, left, sizes[name])
+        elif classes is not None:
+            taken = _of_each(classes[left], sizes[name])
+        else:
+            taken = np.arange(len(left)) < sizes[name]
         rows[name] = torch.from_numpy(np.sort(left[taken]))
         left = left[~taken]
     rows["train"] = torch.from_numpy(np.sort(left))
@@ -96,17 +103,20 @@ def keys(count: int, seed: int) -> npt.NDArray[np.uint64]:
     return state ^ (state >> np.uint64(31))
 
 
-def _taken(whole: Part, how: Split, order: Numbers, wanted: int) -> npt.NDArray[np.bool_]:
-    """Which of the rows `order` a part of `wanted` rows takes; of whole groups it takes those that
-    come nearest to as many."""
-    if how.group is not None:
-        return _groups(whole, how.group, order, wanted)
-    if not stratified(how, whole):
-        return np.arange(len(order)) < wanted
-    _, labels, counts = np.unique(
-        whole.labels.numpy()[order], return_inverse=True, return_counts=True
-    )
-    return _places(labels, counts) < shares(counts, wanted)[labels]
+def _classes(whole: Part) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Each row's class, counted from 0 and as small a number as will do: that sorts faster."""
+    _, found = np.unique(whole.labels.numpy(), return_inverse=True)
+    return found.astype(np.min_scalar_type(found.max()))
+
+
+def _of_each(classes: npt.NDArray[np.unsignedinteger[Any]], wanted: int) -> Taken:
+    """The first rows of each class."""
+    counts = np.bincount(classes)
+    together = np.argsort(classes, kind="stable")
+    places = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = np.empty(len(classes), bool)
+    taken[together] = places < np.repeat(shares(counts, wanted), counts)
+    return taken
 
 
 def shares(counts: Numbers, wanted: int) -> Numbers:
@@ -124,15 +134,7 @@ def shares(counts: Numbers, wanted: int) -> Numbers:
     return whole
 
 
-def _places(labels: Numbers, counts: Numbers) -> Numbers:
-    """How many of a label come before each."""
-    sorted_ = np.argsort(labels, kind="stable")
-    places = np.empty_like(labels)
-    places[sorted_] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return places
-
-
-def _groups(whole: Part, column: str, order: Numbers, wanted: int) -> npt.NDArray[np.bool_]:
+def _groups(whole: Part, column: str, order: Numbers, wanted: int) -> Taken:
     """The first groups of the order whose rows come nearest to `wanted` in number."""
     assert whole.groups is not None
     _, first, groups, counts = np.unique(

@@ -13,7 +13,7 @@ from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
 from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.preparations import Preparation
-from netspec.catalogue.sources import Images, Sizes, Target
+from netspec.catalogue.sources import Images, Sizes, Target, Unknown
 from netspec.catalogue.transforms import Image
 from netspec.diagnostics import Diagnostic
 from netspec.shapes import Dim, Tensor, numel
@@ -121,10 +121,10 @@ class Pipeline:
     augment: tuple[Named, ...]
     evaluate: tuple[Named, ...]
     preprocess: tuple[Named, ...]
-    labels: Target
     target: Target
     sizes: Sizes | None
     preparation: Preparation | None = None
+    labels: Target = field(default_factory=Unknown)
 
     @property
     def parts(self) -> frozenset[str] | None:

@@ -90,10 +90,11 @@ def test_parts_are_disjoint_cover_all_and_have_the_sizes_that_were_said(
     parts = rows(found)
     assert {name: len(part) for name, part in parts.items()} == said
     assert sorted(row for part in parts.values() for row in part) == list(range(len(labels)))
-    for name, part in parts.items():
-        assert part == sorted(part)  # the file's order
-        assert found.rows[name].tolist() == part
-        assert found.parts[name].labels.tolist() == labels[part].tolist()
+    for name, part in found.parts.items():
+        own = parts[name]
+        assert own == sorted(own)  # the file's order
+        assert found.rows[name].tolist() == own
+        assert part.labels.tolist() == labels[own].tolist()
 
 
 @given(COUNTS, SHARES, st.integers(0, 1000))

@@ -300,23 +300,36 @@ def _doubt_values(loss: Loss, root: Node) -> None:
 
 
 def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:
+    """Refuse other outputs than scores [C, …], for each class at each place of the target."""
     if isinstance(target, Values):
         raise Refusal(
             f"{loss.name} takes class indices, but the targets are floats",
             "use MSELoss, L1Loss or BCEWithLogitsLoss",
         )
-    if isinstance(target, Classes):
-        if len(output.shape) != 1:
-            raise Refusal(
-                f"{loss.name} needs one score for each class, but the output is {output}",
-                "end with `Flatten` and `Linear`; a recurrent layer can give its `output: last`",
-            )
-        scores = output.shape[0]
-        if target.count is not None and isinstance(scores, int) and scores < target.count:
-            raise Refusal(
-                f"the output {output} has fewer scores than the data's {target.count} classes",
-                f"end with `Linear: {{out_features: {target.count}}}`",
-            )
+    if not isinstance(target, Classes):
+        return
+    scores, *places = output.shape
+    if target.shape == () and places:
+        raise Refusal(
+            f"{loss.name} needs one score for each class, but the output is {output}",
+            "end with `Flatten` and `Linear`; a recurrent layer can give its `output: last`",
+        )
+    if target.shape is not None and tuple(places) != target.shape:
+        classes = "classes" if target.count is None else str(target.count)
+        raise Refusal(
+            f"{loss.name} needs scores [{classes}, {show(target.shape)[1:-1]}], as each target is "
+            f"{show(target.shape)} class indices, but the output is {output}",
+            "end with `Permute: {dims: [0, 2, 1]}`, as torch has classes first"
+            if output.shape[:-1] == target.shape and len(places) == 1
+            else "make the network end in a score for each class at each place",
+        )
+    if target.count is not None and isinstance(scores, int) and scores < target.count:
+        raise Refusal(
+            f"the output {output} has fewer scores than the data's {target.count} classes",
+            f"end with `Linear: {{out_features: {target.count}}}`"
+            if not places
+            else f"make it {target.count} in the first dimension",
+        )
 
 
 def _check_metric(named: Named, loss: Loss, target: Target, one_hot: bool) -> None:

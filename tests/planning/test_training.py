@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
+import torch
 
 import netspec
+from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.metrics import METRICS
+from netspec.catalogue.sources import Classes
 from netspec.diagnostics import Code, SpecError
 from netspec.planning.plans import Training
+from netspec.planning.training import check_target
+from netspec.shapes import Tensor, name
 from netspec.spec.loading import loads
+from netspec.spec.model import Named
 
 SPEC = """\
 netspec: 1
@@ -161,3 +169,46 @@ def test_the_remedy_names_metrics_that_fit(loss: str, metric: str) -> None:
 def test_binary_targets_have_an_accuracy_under_any_loss() -> None:
     plan("MSELoss", rest="metrics: [accuracy]", target="targets: 3, binary: true")
     plan("MultiLabelSoftMarginLoss", rest="metrics: [accuracy]")
+
+
+@pytest.mark.parametrize("loss", ["CrossEntropyLoss", "NLLLoss"])
+def test_class_indices_of_any_shape_are_taken_where_torch_takes_them(loss: str) -> None:
+    named = Named(loss, LOSSES[loss].complete({}), ())
+    shapes = [shape for rank in range(3) for shape in product((1, 2, 3), repeat=rank)]
+    taken = 0
+    for output, places in product(filter(None, shapes), shapes):
+        scores = torch.randn(2, *output).log_softmax(1)
+        try:
+            getattr(torch.nn, loss)()(scores, torch.zeros(2, *places, dtype=torch.int64))
+            fits = True
+        except (RuntimeError, ValueError):
+            fits = False
+        target = Classes(output[0], shape=places)
+        if fits:
+            taken += 1
+            check_target(named, Tensor(output), target)
+            with pytest.raises(Refusal, match="fewer scores than the data's 4 classes"):
+                check_target(named, Tensor(output), Classes(4, shape=places))
+        else:
+            with pytest.raises(Refusal, match=r"needs (one score|scores)"):
+                check_target(named, Tensor(output), target)
+    assert taken == 12
+
+
+def test_class_indices_of_a_shape_that_only_the_data_know() -> None:
+    named = Named("CrossEntropyLoss", LOSSES["CrossEntropyLoss"].complete({}), ())
+    for output in ((3,), (3, 5), (3, name("H"), name("W"))):
+        check_target(named, Tensor(output), Classes(3, shape=None))
+        with pytest.raises(Refusal, match="fewer scores"):
+            check_target(named, Tensor(output), Classes(4, shape=None))
+
+
+def test_a_sequence_s_classes_come_first() -> None:
+    named = Named("CrossEntropyLoss", LOSSES["CrossEntropyLoss"].complete({}), ())
+    with pytest.raises(Refusal) as caught:
+        check_target(named, Tensor((7, 3)), Classes(3, shape=(7,)))
+    assert caught.value.message == (
+        "CrossEntropyLoss needs scores [3, 7], as each target is [7] class indices, but the output "
+        "is [7, 3]"
+    )
+    assert "Permute: {dims: [0, 2, 1]}" in str(caught.value.remedy)

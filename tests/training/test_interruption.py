@@ -152,7 +152,7 @@ model: [Linear: {out_features: 1}]
 data: {source: {Synthetic: {samples: 100000, targets: 1}}, split: {validation: 0.999}}
 train: {epochs: 1, batch_size: 2, loss: MSELoss, optimizer: {SGD: {lr: 0.01}}}
 """)
-    asked = 0.0
+    began, asked = time.monotonic(), 0.0
 
     def measuring() -> bool:
         nonlocal asked
@@ -162,7 +162,8 @@ train: {epochs: 1, batch_size: 2, loss: MSELoss, optimizer: {SGD: {lr: 0.01}}}
         return asked > 0
 
     code, _ = stop(signal.SIGTERM, measuring)
-    assert time.monotonic() - asked < 2
+    # Sooner than it began, whatever the pace of the machine.
+    assert time.monotonic() - asked < asked - began
     assert code == 143
     assert only_run().state()[0]["position"]["batch"] >= 40
 

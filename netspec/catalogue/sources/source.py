@@ -24,10 +24,13 @@ class Images(NamedTuple):
 
 @dataclass(frozen=True)
 class Classes:
-    """Integer targets; None where only the data knows the count or the names."""
+    """Class indices, a target of them having a `shape`: () is one a sample, (T,) one at each
+    position, (H, W) one in each pixel. None where only the data knows the count, the names or the
+    shape."""
 
     count: int | None = None
     names: tuple[str, ...] | None = None
+    shape: Shape | None = ()
 
 
 @dataclass(frozen=True)

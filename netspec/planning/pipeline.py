@@ -98,6 +98,12 @@ def learned(choice: Literal["input", "one_hot"] | None, labels: Target, input: T
     if choice == "one_hot":
         if isinstance(labels, Values):
             raise Refusal("the targets are floats, and one_hot makes them of classes", "remove it")
+        if isinstance(labels, Classes) and labels.shape:
+            raise Refusal(
+                f"each target is {show(labels.shape)} class indices, and one_hot makes floats of "
+                "one a sample",
+                "remove it",
+            )
         count = labels.count if isinstance(labels, Classes) else None
         return Values(None if count is None else (count,), binary=True)
     return labels
@@ -109,6 +115,7 @@ def _check_split(split: Split, source: Source, labels: Target, findings: Finding
     def add(key: str, message: str, remedy: str) -> None:
         findings.add(Code.DATA, message, ("data", "split", key), remedy)
 
+    classes = isinstance(labels, Unknown) or (isinstance(labels, Classes) and not labels.shape)
     if split.stratify and not split.shuffle:
         add(
             "stratify",
@@ -121,10 +128,10 @@ def _check_split(split: Split, source: Source, labels: Target, findings: Finding
             "`group` keeps rows together, whatever their classes",
             "remove one of them",
         )
-    elif split.stratify and not isinstance(labels, Classes | Unknown):
+    elif split.stratify and not classes:
         add(
             "stratify",
-            f"stratify keeps the shares of classes, and {source.name} gives other targets here",
+            f"it keeps the shares of classes, but no sample of {source.name} is of one class",
             "remove it",
         )
     if split.group is not None and not source.columns:

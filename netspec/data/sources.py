@@ -17,7 +17,7 @@ from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.losses import ANY, LOSSES, Loss
 from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import attribute, memory
-from netspec.data.dataset import Dataset, Part, PartName
+from netspec.data.dataset import Dataset, Part, PartName, Pictures
 from netspec.planning import Plan
 from netspec.planning.plans import BYTES, Pipeline
 from netspec.shapes import at
@@ -55,8 +55,31 @@ def read(plan: Plan, pipeline: Pipeline, *, download: bool) -> Dataset:
     request = Request(plan, pipeline, download)
     if entry.fetched:
         return downloaded(request, attribute(entry))
-    made: Dataset = attribute(entry)(request)
+    made = attribute(entry)(request)
+    if not isinstance(made, Dataset) or "train" not in made.parts:  # another package's source
+        raise Refusal(f"{entry.target} gives no data set with a training part")
+    for name, part in made.parts.items():
+        if problem := _problem(part, made.target, request):
+            raise Refusal(f"{entry.target} gives the {name} part {problem}")
     return made
+
+
+def _problem(part: Part, target: Target, request: Request) -> str | None:
+    """What keeps a part from being one of this pipeline's, or None."""
+    inputs, targets, pipeline = part.inputs, part.targets, request.pipeline
+    if isinstance(inputs, Pictures):
+        fits = pipeline.raw is not None and inputs.channels == request.channels
+        return None if fits else f"pictures, and not {pipeline.raw or request.plan.input}"
+    kind = "uint8" if pipeline.raw else request.plan.input.dtype
+    if pipeline.preparation is None and inputs.dtype != getattr(torch, kind):
+        return f"inputs of {inputs.dtype}, not of {kind}"
+    rank = 3 if pipeline.raw else len(request.plan.input.shape)
+    if pipeline.preparation is None and inputs.dim() != 1 + rank:
+        return f"inputs {list(inputs.shape)}, and each has {rank} dimensions"
+    wanted = torch.int64 if isinstance(target, Classes) else torch.float32
+    if isinstance(targets, Tensor) and targets.dtype != wanted:
+        return f"targets of {targets.dtype}, not of {wanted}"
+    return None
 
 
 def digits(request: Request) -> Dataset:

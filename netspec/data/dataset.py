@@ -22,7 +22,7 @@ HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
 Statistics = Mapping[str, Sequence[float]]  # what is learned of the training part, by name
-Rows = Mapping[PartName, Tensor]  # of each part that a split made, int64 and rising
+PartRows = Mapping[PartName, Tensor]  # of each part that a split made, int64 and rising
 
 
 class Pictures(ABC):
@@ -122,7 +122,7 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
     statistics: Statistics | None = None
-    rows: Rows = field(default_factory=dict)
+    rows: PartRows = field(default_factory=dict)
 
     @property
     def held_out(self) -> PartName | None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.data.dataset import Dataset, Part, PartName, Rows
+from netspec.data.dataset import Dataset, Part, PartName, PartRows
 from netspec.planning.pipeline import divide
 from netspec.spec.model import Split
 
@@ -56,7 +56,7 @@ def split(dataset: Dataset, how: Split, seed: int) -> Dataset:
     return replace(dataset, parts=parts, rows=rows)
 
 
-def digests(rows: Rows) -> dict[str, str]:
+def digests(rows: PartRows) -> dict[str, str]:
     """The SHA-256 of each part's row numbers, as 64-bit integers, little-endian."""
     return {
         name: hashlib.sha256(each.numpy().astype("<i8").tobytes()).hexdigest()

@@ -15,7 +15,7 @@ from netspec import files
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
-from netspec.data.dataset import Rows, Statistics
+from netspec.data.dataset import PartRows, Statistics
 from netspec.data.sources import vocabulary
 from netspec.data.splitting import digests
 from netspec.diagnostics import Code, Diagnostic, InputError, NetspecError, SpecError, spoken
@@ -68,7 +68,7 @@ def write(
     path: Path,
     classes: tuple[str, ...] | None = None,
     statistics: Statistics | None = None,
-    rows: Rows | None = None,
+    rows: PartRows | None = None,
 ) -> Export:
     """Write `model`, a plan's, as one self-contained ONNX file with a dynamic batch.
 
@@ -194,7 +194,7 @@ def _metadata(
     module: Deployed,
     exact: Deployed,
     classes: tuple[str, ...] | None,
-    rows: Rows,
+    rows: PartRows,
 ) -> Metadata:
     takes = taken(plan)
     names = set().union(*(dim.names for dim in takes.shape if isinstance(dim, Expr)))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from netspec import files
 from netspec.compiler import keep_tensors
-from netspec.data.dataset import Dataset, PartName, Rows, Statistics
+from netspec.data.dataset import Dataset, PartName, PartRows, Statistics
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
@@ -52,7 +52,7 @@ class Run:
         device: torch.device,
         root: Path = Path("runs"),
         statistics: Statistics | None = None,
-        rows: Rows | None = None,
+        rows: PartRows | None = None,
     ) -> Run:
         """A new directory with the resolved spec, which builds there, what was learned of the data,
         which rows the split gave to which part, and the environment. Raises SetupError; SpecError
@@ -148,16 +148,16 @@ class Run:
             )
         return dict(found)
 
-    def write_rows(self, rows: Rows) -> None:
+    def write_rows(self, rows: PartRows) -> None:
         """Which rows of the source's training part each part has that the split made."""
         self._write(ROWS, save({str(name): each for name, each in rows.items()}))
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> PartRows:
         """As they were written; none where the split made no part. Raises InputError."""
         if not checksums.listed(self.directory, ROWS):
             return {}
-        return cast(Rows, _tensors(self._read(ROWS), self.directory / ROWS))
+        return cast(PartRows, _tensors(self._read(ROWS), self.directory / ROWS))
 
     def check_rows(self, dataset: Dataset, part: PartName) -> None:
         """Raises InputError where the split gives a part other rows than the run had, of which

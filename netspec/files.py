@@ -67,20 +67,27 @@ def _unreadable(path: Path, error: OSError, code: Code) -> InputError:
     )
 
 
-def write(path: Path, content: bytes | str, prove: Callable[[Path], None] | None = None) -> None:
+def write(
+    path: Path,
+    content: bytes | str | Callable[[IO[bytes]], None],
+    prove: Callable[[Path], None] | None = None,
+) -> None:
     """Replace `path`'s content in one step: a temporary name in the same folder, then a rename.
 
-    A link is followed. `prove` is given the temporary file first; what it raises leaves `path` as
-    it was. Raises SetupError where the folder cannot be written, the disk is full, or `path` is a
-    pipe or a device; what stood at `path` is then untouched.
+    `content`: the bytes, or what writes them into the temporary file. A link is followed. `prove`
+    is given the temporary file first; what it raises leaves `path` as it was. Raises SetupError
+    where the folder cannot be written, the disk is full, or `path` is a pipe or a device; what
+    stood at `path` is then untouched.
     """
-    data = content.encode() if isinstance(content, str) else content
     target = check(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
+        _sweep(target.parent, re.escape(target.name))
         with _temporary(target) as file:
-            file.write(data)
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
             # A temporary file is private to its owner; the result gets the usual permissions.
@@ -133,10 +140,15 @@ def _temporary(target: Path) -> Iterator[IO[bytes]]:
             return
 
 
-def _sweep(target: Path) -> None:
-    """Remove the temporary files of `target` whose writers were killed."""
-    named = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}{re.escape(MARK)}")
-    for each in target.parent.iterdir():
+def sweep(folder: Path) -> None:
+    """Remove all temporary files in a folder whose writers were killed."""
+    _sweep(folder, ".+")
+
+
+def _sweep(folder: Path, target: str) -> None:
+    """Those of targets whose names match."""
+    named = re.compile(rf"\.{target}\.[a-z0-9_]{{8}}{re.escape(MARK)}")
+    for each in folder.iterdir():
         if named.fullmatch(each.name) and each.is_file():
             with suppress(OSError), each.open("rb") as file:
                 if _lock(file, wait=False):

@@ -18,6 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--figures", type=int, default=200, help="random losses in the soundness tests of figures"
     )
+    parser.addoption("--ways", type=int, default=6, help="random data sets read in every way")
+    parser.addoption("--kills", type=int, default=3, help="kills of a writer of a cache file")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""Batches of one part, the same for the same seed whatever came before.
+"""Batches of one part, the same for the same seed whatever came before and wherever they lie.
 
-The order of an epoch and the random augmentation of a batch follow from (seed, epoch, batch)
-alone: a run that goes on from a saved state sees what the uninterrupted one would have seen.
+The order of an epoch follows from (seed, epoch) alone, a sample's augmentation from (seed, epoch,
+sample): a run that goes on from a saved state sees what the uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from netspec.data.dataset import Part, Pictures, Statistics
+from netspec.data.augmentation import Augmentation, Mixing, of_batches
+from netspec.data.dataset import Part, Pictures, Rows, Statistics
 from netspec.data.preparation import preparing
-from netspec.data.preprocessing import augmentation, scale
+from netspec.data.randomness import Keys, generator, keys
+from netspec.data.targets import one_hot
 from netspec.planning import Plan
+
+# What is drawn in an epoch beside each sample's augmentation, whose numbers count from 0.
+ORDER, MIXING = -1, -2
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,25 @@ class Batches:
         shuffle: bool = False,
         seed: int = 0,
     ) -> None:
-        self.part, self.device = part, device
+        self.plan, self.part, self.device = plan, part, device
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
-        self.preprocessing: nn.Module | None = None
-        self.augmentation: nn.Module | None = None
-        if plan.pipeline:
+        self.target = plan.spec.data.target if plan.spec.data else None
+        (self.classes,) = [dim if isinstance(dim, int) else 0 for dim in plan.output.shape[:1]]
+        self.augmentation: Augmentation | None = None
+        self.clean: Augmentation | None = None  # makes a sample its own target, where it is another
+        self.mixing: Mixing | None = None
+        self.preparation: nn.Module | None = None  # of what are no images
+        if plan.pipeline and plan.pipeline.raw:
+            self.augmentation = Augmentation(plan.pipeline, training=training)
+            augmented = training and plan.pipeline.augment
+            if augmented and self.target == "input":
+                self.clean = Augmentation(plan.pipeline, training=False)
+            mixers = [step for step in plan.pipeline.augment if of_batches(step)]
+            if training and mixers:
+                self.mixing = Mixing(mixers, self.classes)
+        elif plan.pipeline:
             made = preparing(plan.pipeline, statistics)
-            self.preprocessing = made and made.to(device)
-            if training and plan.pipeline.augment:
-                self.augmentation = augmentation(plan.pipeline)
+            self.preparation = made and made.to(device)
         whole, rest = divmod(len(part), batch_size)
         self.count = whole + (rest > (1 if training else 0))
 
@@ -62,30 +77,38 @@ class Batches:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from the one with index `start`."""
+        key = keys(self.seed, number)
         order = torch.arange(len(self.part))
         if self.shuffle:
-            order = torch.randperm(len(self.part), generator=self._generator(number, -1))
-        for index in range(start, self.count):
-            chosen = order[index * self.batch_size :][: self.batch_size]
-            yield self._batch(chosen, number, index)
+            order = torch.randperm(len(self.part), generator=generator(keys(key, ORDER)))
+        size = self.batch_size
+        chosen = [order[index * size :][:size] for index in range(start, self.count)]
+        for index, (rows, (inputs, targets)) in enumerate(
+            zip(chosen, self.part.read(chosen), strict=True), start
+        ):
+            samples = keys(key, rows.numpy())
+            yield self._batch(inputs, targets, samples, keys(keys(key, MIXING), index))
 
-    def _batch(self, chosen: Tensor, epoch: int, index: int) -> Batch:
-        targets = self.part.labels[chosen].to(self.device, non_blocking=True)
-        inputs = self.part.inputs
+    def _batch(self, inputs: Rows, targets: Rows, samples: Keys, mixing: Keys) -> Batch:
+        given, wanted = self._moved(inputs), self._moved(targets)
+        made = given
         if self.augmentation is not None:
-            samples = [scale(inputs[i]) for i in chosen.tolist()]
-            with torch.random.fork_rng(devices=[]):
-                torch.set_rng_state(self._generator(epoch, index).get_state())
-                made = torch.stack([self.augmentation(sample) for sample in samples])
-            return Batch(made.to(self.device, non_blocking=True), targets)
-        if isinstance(inputs, Pictures):
-            assert self.preprocessing is not None
-            images = (inputs[i].unsqueeze(0).to(self.device) for i in chosen.tolist())
-            return Batch(torch.cat([self.preprocessing(image) for image in images]), targets)
-        rows = inputs[chosen].to(self.device, non_blocking=True)
-        return Batch(self.preprocessing(rows) if self.preprocessing else rows, targets)
+            masks = wanted if isinstance(self.part.targets, Pictures) else None
+            made, moved = self.augmentation(given, masks, samples)
+            wanted = wanted if moved is None else moved
+        elif self.preparation is not None:
+            made = self.preparation(given)
+        if self.target == "input":
+            wanted = made if self.clean is None else self.clean(given, None, samples)[0]
+        assert isinstance(made, Tensor) and isinstance(wanted, Tensor)
+        if self.plan.one_hot:
+            wanted = one_hot(self.plan, wanted)
+        if self.mixing is not None:
+            made, wanted = self.mixing(made, wanted, mixing)
+        return Batch(made, wanted)
 
-    def _generator(self, epoch: int, index: int) -> torch.Generator:
-        # Fibonacci hashing spreads neighbouring (seed, epoch, batch) over the 64-bit seeds.
-        mixed = (self.seed * 0x9E3779B97F4A7C15 + epoch * 0xC2B2AE3D27D4EB4F + index + 1) % 2**63
-        return torch.Generator().manual_seed(mixed)
+    def _moved(self, rows: Rows) -> Rows:
+        """On the device, and laid out alike wherever they come from."""
+        if isinstance(rows, Tensor):
+            return rows.to(self.device, non_blocking=True)
+        return [row.to(self.device, non_blocking=True).contiguous() for row in rows]

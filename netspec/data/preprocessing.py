@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from netspec.catalogue.transforms import TRANSFORMS, pair
-from netspec.compiler import attribute, resolve
+from netspec.compiler import resolve
 from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
 
@@ -72,31 +72,23 @@ class Preprocessing(nn.Module):
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self.steps = nn.Sequential(*map(_step, (*pipeline.evaluate, *pipeline.preprocess)))
+        self.steps = nn.Sequential(*map(deployed, (*pipeline.evaluate, *pipeline.preprocess)))
 
     def forward(self, images: Tensor) -> Tensor:
         result: Tensor = self.steps(scale(images))
         return result
 
 
-def _step(step: Named) -> nn.Module:
+def deployed(step: Named) -> nn.Module:
+    """What does a step of `evaluate` and `preprocess` on floats [N, C, H, W]."""
     entry = TRANSFORMS[step.type]
-    made: nn.Module = resolve(entry.deployed or entry.target)(**step.args)
+    args = dict(step.args) if entry.deployed else arguments(step)
+    made: nn.Module = resolve(entry.deployed or entry.target)(**args)
     return made
 
 
-def augmentation(pipeline: Pipeline) -> nn.Module:
-    """One float image [C, H, W] in [0, 1] → the network's input, at random."""
-    steps = [
-        attribute(TRANSFORMS[step.type])(**_arguments(step))
-        for step in (*pipeline.augment, *pipeline.preprocess)
-    ]
-    composed: nn.Module = v2.Compose(steps)
-    return composed
-
-
-def _arguments(step: Named) -> dict[str, object]:
-    """As the class takes them: interpolation modes are an enumeration there."""
+def arguments(step: Named) -> dict[str, object]:
+    """As torchvision's class takes them: interpolation modes are an enumeration there."""
     args = dict(step.args)
     if "interpolation" in args:
         args["interpolation"] = v2.InterpolationMode(args["interpolation"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -10,12 +11,13 @@ from torch import Tensor
 
 from netspec.catalogue.metrics import ACCURACY
 from netspec.catalogue.sources import Classes
+from netspec.data.batches import Batches
+from netspec.data.caching import keep
 from netspec.data.dataset import Dataset, PartName, Statistics
 from netspec.data.loading import load
 from netspec.data.preparation import preparing
 from netspec.data.sources import loss_of
 from netspec.data.splitting import digests, stratified
-from netspec.data.targets import learned
 from netspec.diagnostics import Code, InputError
 from netspec.planning import Plan, make_plan
 from netspec.runtime import Session
@@ -35,8 +37,9 @@ def evaluate_file(session: Session, spec: Spec | None, part: PartName | None) ->
     """A model file's metrics on the data of `spec`, or of its own spec, for which nothing is
     downloaded. Raises SpecError, InputError."""
     plan = make_plan(spec or loads(session.metadata.spec, f"{session.path} (its spec)"))
-    dataset = load(plan, download=spec is not None)
-    used = choose(dataset, part, session.path)
+    found = load(plan, download=spec is not None)
+    used = choose(found, part, session.path)
+    dataset = keep(plan, found, [used])
     warnings = (*plan.warnings, *dataset.warnings)
     return Evaluation(used, evaluate(plan, session, dataset, used), warnings)
 
@@ -68,17 +71,20 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
         named,
         probabilities=session.metadata.output.activation == "sigmoid",
         ignored=loss_of(plan)[1].get("ignore_index"),
-        one_hot=plan.one_hot and plan.training is not None,
+        one_hot=plan.one_hot,
     )
     prepare = _preparation(plan, session, dataset.statistics)
-    chosen, targets = dataset.parts[part], _targets(plan, dataset, part)
+    chosen = dataset.parts[part]
     tallies = {name: torch.zeros(2, dtype=torch.float64) for name in metrics}
-    for start in range(0, len(chosen), BATCH):
-        rows = range(start, min(start + BATCH, len(chosen)))
-        samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in rows]
+    batches = Batches(
+        plan, chosen, torch.device("cpu"), batch_size=BATCH, statistics=dataset.statistics
+    )
+    rows = iter(range(len(chosen)))
+    for batch in batches.epoch(0):
+        samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in islice(rows, len(batch))]
         outputs = torch.from_numpy(session.predict(samples))
         for name, metric in metrics.items():
-            tallies[name] += metric(outputs, targets(rows))
+            tallies[name] += metric(outputs, batch.targets)
     return {name: mean(tally) for name, tally in tallies.items()}
 
 
@@ -143,25 +149,6 @@ def _check_split(plan: Plan, session: Session, dataset: Dataset, part: PartName)
             ("data", "split"),
             "bring back the data that it was trained on",
         )
-
-
-def _targets(plan: Plan, dataset: Dataset, part: PartName) -> Callable[[range], Tensor]:
-    """The targets of some rows, as the network learned them."""
-    chosen = dataset.parts[part]
-    prepares = plan.pipeline and preparing(plan.pipeline, dataset.statistics)
-
-    def prepared(rows: range) -> Tensor:
-        # One by one, since images may have many sizes.
-        samples = (chosen.inputs[i].unsqueeze(0) for i in rows)
-        return torch.cat([prepares(each) if prepares else each for each in samples])
-
-    def found(rows: range) -> Tensor:
-        labels = chosen.labels[rows.start : rows.stop]
-        if plan.training is None:  # the source's classes are judged
-            return labels
-        return learned(plan, labels, lambda: prepared(rows))
-
-    return found
 
 
 def _preparation(

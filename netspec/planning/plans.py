@@ -211,8 +211,9 @@ class Plan:
 
     @property
     def one_hot(self) -> bool:
-        """Whether its targets are floats made of class indices."""
-        return self.spec.data is not None and self.spec.data.target == "one_hot"
+        """Whether the loss gets floats that are made of class indices."""
+        data = self.spec.data
+        return self.training is not None and data is not None and data.target == "one_hot"
 
     @cached_property
     def digest(self) -> str:

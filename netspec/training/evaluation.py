@@ -9,6 +9,7 @@ import torch
 
 from netspec import compiler
 from netspec.catalogue.losses import LOSSES
+from netspec.data.caching import keep
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
 from netspec.diagnostics import Code, Diagnostic, InputError
@@ -33,9 +34,10 @@ def evaluate(run: Run, part: PartName | None, device: torch.device) -> Evaluatio
     plan = run.plan
     assert plan.training is not None  # a run was trained
     weights = weights_of(run)
-    dataset = load(plan, statistics=run.statistics)
-    used = choose(dataset, part, run.directory)
-    run.check_rows(dataset, used)
+    found = load(plan, statistics=run.statistics)
+    used = choose(found, part, run.directory)
+    run.check_rows(found, used)
+    dataset = keep(plan, found, [used])
     model = compiler.build(plan, initialize=False)
     load_weights(model, weights, str(run.directory))
     loss = make_loss(plan.training.loss).to(device)
@@ -46,8 +48,8 @@ def evaluate(run: Run, part: PartName | None, device: torch.device) -> Evaluatio
         ignored=loss.ignored,
         one_hot=plan.one_hot,
     )
-    found = measure(plan, model.to(device), dataset, used, device, loss, metrics)
-    return Evaluation(used, found, (*plan.warnings, *dataset.warnings))
+    measures = measure(plan, model.to(device), dataset, used, device, loss, metrics)
+    return Evaluation(used, measures, (*plan.warnings, *dataset.warnings))
 
 
 def choose(dataset: Dataset, part: PartName | None, target: Path) -> PartName:

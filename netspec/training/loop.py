@@ -16,6 +16,7 @@ from torch import nn
 from netspec.catalogue.losses import LOSSES
 from netspec.compiler import build, frozen
 from netspec.data.batches import Batch, Batches
+from netspec.data.caching import keep
 from netspec.data.dataset import Dataset, PartName
 from netspec.data.loading import load
 from netspec.diagnostics import (
@@ -71,7 +72,7 @@ def train(
         )
     listener = listener or Listener()
     try:
-        dataset = load(plan, statistics=resume.statistics if resume else None)
+        dataset = keep(plan, load(plan, statistics=resume.statistics if resume else None))
         for warning in (*plan.warnings, *dataset.warnings):
             listener.warn(warning)
         # A run that goes on has its own weights.

@@ -1,0 +1,269 @@
+"""What happens to samples between their source and the network, on whole batches.
+
+Steps that draw nothing work on all samples of one size at once; so do the random ones of
+`_BATCHED`, which draw for each sample by its key. Every other random step is torchvision's own
+class, which draws once a call: it is called for each sample under torch's default generator, seeded
+by the sample's key. Where images differ in size, each is worked on by itself until they agree.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from netspec.catalogue.transforms import TRANSFORMS, pair
+from netspec.compiler import attribute
+from netspec.data.dataset import Rows
+from netspec.data.preprocessing import arguments, deployed, scale
+from netspec.data.randomness import Keys, integers, keys, uniform
+from netspec.planning.plans import Pipeline
+from netspec.spec.model import Named
+
+IGNORED = 255  # what a mask holds where there is no image, and no class
+
+
+class Samples(NamedTuple):
+    """Samples of one size: images [N, C, H, W], 8-bit or floats in [0, 1] (but for what a step has
+    made of them), masks uint8 [N, 1, H, W], and a key for each sample."""
+
+    images: Tensor
+    masks: Tensor | None
+    keys: Keys
+
+    @property
+    def floats(self) -> Tensor:
+        return self.images if self.images.is_floating_point() else scale(self.images)
+
+
+# Takes samples, and for each the key of what this step draws.
+Step = Callable[[Samples, Keys], Iterable[Samples]]
+
+
+class Augmentation:
+    """8-bit images, and masks with them, → what the network takes: `augment` in training, else
+    `evaluate`, then `preprocess`."""
+
+    def __init__(self, pipeline: Pipeline, *, training: bool) -> None:
+        first = pipeline.augment if training and pipeline.augment else pipeline.evaluate
+        written = (*(step for step in first if not of_batches(step)), *pipeline.preprocess)
+        self.steps = [_step(step) for step in written]
+
+    def __call__(
+        self, images: Rows, masks: Rows | None, keys_: Keys
+    ) -> tuple[Tensor, Tensor | None]:
+        """Images uint8 [N, C, H, W], or of many sizes; a key for each. Masks come out int64
+        [N, H, W]."""
+        groups = list(_grouped(images, masks, keys_))
+        for number, step in enumerate(self.steps):
+            made = [each for group in groups for each in step(group, keys(group.keys, number))]
+            groups = list(_joined(made))
+        (group,) = groups  # the static check has seen that sizes agree in the end
+        found = None if group.masks is None else group.masks.squeeze(1).to(torch.int64)
+        return group.floats, found
+
+
+def of_batches(step: Named) -> bool:
+    """Whether it mixes the samples of a batch, and their targets."""
+    return issubclass(attribute(TRANSFORMS[step.type]), v2.MixUp | v2.CutMix)
+
+
+class Mixing:
+    """`MixUp` and `CutMix`: inputs [N, …] and class indices [N] → inputs, and the probabilities
+    [N, C] of the classes."""
+
+    def __init__(self, steps: Sequence[Named], classes: int) -> None:
+        self.steps = [
+            attribute(TRANSFORMS[step.type])(**{**arguments(step), "num_classes": classes})
+            for step in steps
+        ]
+
+    def __call__(self, inputs: Tensor, targets: Tensor, key: Keys) -> tuple[Tensor, Tensor]:
+        with _own_generator(inputs.device):
+            for number, step in enumerate(self.steps):
+                _seed(keys(key, number), inputs.device)
+                inputs, targets = step(inputs, targets)
+        return inputs, targets
+
+
+def _grouped(images: Rows, masks: Rows | None, keys_: Keys) -> Iterator[Samples]:
+    if isinstance(images, Tensor) and not isinstance(masks, list):
+        yield Samples(images, masks, keys_)
+        return
+    for i, image in enumerate(images):
+        yield Samples(
+            image.unsqueeze(0), None if masks is None else masks[i].unsqueeze(0), keys_[i : i + 1]
+        )
+
+
+def _joined(groups: list[Samples]) -> Iterator[Samples]:
+    """In one group, where all sizes agree."""
+    images = [group.images for group in groups]
+    masks = [group.masks for group in groups if group.masks is not None]
+    if len(groups) == 1 or any(
+        len({each.shape[1:] for each in those}) > 1 for those in (images, masks)
+    ):
+        yield from groups
+        return
+    yield Samples(
+        torch.cat(images),
+        torch.cat(masks) if masks else None,
+        np.concatenate([group.keys for group in groups]),
+    )
+
+
+def _step(step: Named) -> Step:
+    entry = TRANSFORMS[step.type]
+    if {"evaluate", "preprocess"} & set(entry.stages):
+        return _fixed(step)
+    batched = _BATCHED.get(step.type)
+    return batched(arguments(step)) if batched else _each(step)
+
+
+def _fixed(step: Named) -> Step:
+    """A step that draws nothing, by the module that is exported; its twin moves masks."""
+    module, moving = deployed(step), _for_masks(step)
+
+    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+        masks = samples.masks
+        if masks is not None:
+            masks = moving(tv_tensors.Mask(masks)).as_subclass(Tensor)
+        yield Samples(module(samples.floats), masks, samples.keys)
+
+    return apply
+
+
+def _each(step: Named) -> Step:
+    """torchvision's own class, once for each sample."""
+    made = _for_masks(step)
+
+    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+        images, device = samples.floats, samples.images.device
+        with _own_generator(device), warnings.catch_warnings():
+            # Some say that masks pass through them, as they are meant to.
+            warnings.simplefilter("ignore", UserWarning)
+            for i, image in enumerate(images):
+                key = samples.keys[i : i + 1]
+                _seed(drawn[i : i + 1], device)
+                if samples.masks is None:
+                    yield Samples(made(image).unsqueeze(0), None, key)
+                    continue
+                pair_ = tv_tensors.Image(image), tv_tensors.Mask(samples.masks[i])
+                moved = [each.as_subclass(Tensor).unsqueeze(0) for each in made(*pair_)]
+                yield Samples(moved[0], moved[1], key)
+
+    return apply
+
+
+def _for_masks(step: Named) -> nn.Module:
+    """torchvision's class, which fills masks with IGNORED."""
+    kind, args = attribute(TRANSFORMS[step.type]), arguments(step)
+    parameters = inspect.signature(kind).parameters
+    if "fill" in parameters:
+        fill = args.get("fill", parameters["fill"].default)
+        args["fill"] = {tv_tensors.Mask: IGNORED, "others": fill}
+    made: nn.Module = kind(**args)
+    return made
+
+
+@contextmanager
+def _own_generator(device: torch.device) -> Iterator[None]:
+    """torch's default generators, as they were afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def _seed(key: Keys, device: torch.device) -> None:
+    # The CPU's generator alone: torch.manual_seed takes a hundred times as long.
+    torch.default_generator.manual_seed(int(key[0]))
+    if device.type == "cuda":
+        torch.cuda.manual_seed(int(key[0]))
+
+
+def _random_crop(args: dict[str, Any]) -> Step:
+    height, width = pair(args["size"])
+    fill, mode = args["fill"], args["padding_mode"]
+
+    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+        images, masks = samples.images, samples.masks
+        left, top, right, bottom = _paddings(args, *images.shape[-2:])
+        if any((left, top, right, bottom)):
+            sides = [left, top, right, bottom]
+            if fill != 0:  # a share of white, which 8 bits may not hold
+                images = samples.floats
+            images = v2.functional.pad(images, sides, fill, mode)
+            if masks is not None:
+                masks = v2.functional.pad(tv_tensors.Mask(masks), sides, IGNORED, mode)
+                masks = masks.as_subclass(Tensor)
+        rows = integers(drawn, 0, images.shape[-2] - height + 1)
+        columns = integers(drawn, 1, images.shape[-1] - width + 1)
+        yield Samples(
+            _windows(images, rows, columns, height, width),
+            None if masks is None else _windows(masks, rows, columns, height, width),
+            samples.keys,
+        )
+
+    return apply
+
+
+def _paddings(args: dict[str, Any], height: int, width: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom, as torchvision's RandomCrop has them: what lacks of the size is
+    added on both sides."""
+    padding = args["padding"] or 0
+    given = [padding] * 2 if isinstance(padding, int) else list(padding)
+    left, top, right, bottom = given if len(given) == 4 else [given[0], given[-1]] * 2
+    if args["pad_if_needed"]:
+        wanted = pair(args["size"])
+        more_rows = max(0, wanted[0] - height - top - bottom)
+        more_columns = max(0, wanted[1] - width - left - right)
+        left, right = left + more_columns, right + more_columns
+        top, bottom = top + more_rows, bottom + more_rows
+    return left, top, right, bottom
+
+
+def _windows(x: Tensor, rows: Any, columns: Any, height: int, width: int) -> Tensor:
+    """Of each image in [N, C, H, W] the window [C, height, width] at its row and column.
+
+    Each row of a window is `width` numbers on end, so they are chosen among all such runs.
+    """
+    count, channels, full_height, full_width = x.shape
+    starts = (np.arange(count) * channels * full_height + rows) * full_width + columns
+    starts = starts[:, None] + np.arange(channels) * (full_height * full_width)
+    starts = starts[:, :, None] + np.arange(height) * full_width
+    chosen = torch.from_numpy(starts.reshape(-1)).to(x.device)
+    runs = x.contiguous().view(-1).unfold(0, width, 1)
+    return runs.index_select(0, chosen).view(count, channels, height, width)
+
+
+def _random_flip(dim: int) -> Callable[[dict[str, Any]], Step]:
+    def made(args: dict[str, Any]) -> Step:
+        def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+            flipped = uniform(drawn, 0) < args["p"]
+            chosen = np.arange(len(flipped)) + len(flipped) * flipped
+            rows = torch.from_numpy(chosen).to(samples.images.device)
+
+            def flip(x: Tensor) -> Tensor:
+                return torch.cat((x, x.flip(dim))).index_select(0, rows)
+
+            masks = None if samples.masks is None else flip(samples.masks)
+            yield Samples(flip(samples.images), masks, samples.keys)
+
+        return apply
+
+    return made
+
+
+# Those that measurement justifies: on small images their calls cost more than their work.
+_BATCHED: dict[str, Callable[[dict[str, Any]], Step]] = {
+    "RandomCrop": _random_crop,
+    "RandomHorizontalFlip": _random_flip(-1),
+    "RandomVerticalFlip": _random_flip(-2),
+}

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torchvision import tv_tensors
@@ -24,7 +25,7 @@ from netspec.catalogue.transforms import TRANSFORMS, pair
 from netspec.compiler import attribute
 from netspec.data.dataset import Rows
 from netspec.data.preprocessing import arguments, deployed, scale
-from netspec.data.randomness import Keys, integers, keys, uniform
+from netspec.data.randomness import Integers, Keys, integers, keys, uniform
 from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
 
@@ -261,9 +262,91 @@ def _random_flip(dim: int) -> Callable[[dict[str, Any]], Step]:
     return made
 
 
+def _random_erasing(args: dict[str, Any]) -> Step:
+    value = args.get("value", 0)
+    if isinstance(value, str):  # noise
+        return _each(Named("RandomErasing", args, ()))
+    values = list(value) if isinstance(value, list | tuple) else [value]
+
+    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+        height, width = samples.images.shape[-2:]
+        heights, widths = _rectangles(drawn, height * width, args["scale"], args["ratio"])
+        found, chosen = _first((heights < height) & (widths < width))
+        heights, widths = heights[chosen], widths[chosen]
+        tops = integers(drawn, AFTER, np.maximum(height - heights + 1, 1))
+        lefts = integers(drawn, AFTER + 1, np.maximum(width - widths + 1, 1))
+        heights = heights * (found & (uniform(drawn, AFTER + 2) < args["p"]))
+        rows, columns = np.arange(height) - tops[:, None], np.arange(width) - lefts[:, None]
+        inside = ((rows >= 0) & (rows < heights[:, None]))[:, None, :, None] & (
+            (columns >= 0) & (columns < widths[:, None])
+        )[:, None, None, :]
+        images = samples.floats if any(values) else samples.images
+        fill = torch.tensor(values, dtype=images.dtype, device=images.device).view(-1, 1, 1)
+        erased = torch.where(torch.from_numpy(inside).to(images.device), fill, images)
+        yield samples._replace(images=erased)
+
+    return apply
+
+
+def _random_resized_crop(args: dict[str, Any]) -> Step:
+    size = list(pair(args["size"]))
+    low, high = args["ratio"]
+
+    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+        height, width = samples.images.shape[-2:]
+        widths, heights = _rectangles(drawn, height * width, args["scale"], args["ratio"])
+        fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+        found, chosen = _first(fits)
+        heights, widths = heights[chosen], widths[chosen]
+        tops = integers(drawn, AFTER, np.maximum(height - heights + 1, 1))
+        lefts = integers(drawn, AFTER + 1, np.maximum(width - widths + 1, 1))
+        # Where no try has fitted, the middle, as much of it as the ratio admits.
+        high_ = height if width / height >= low else round(width / low)
+        wide_ = width if width / height <= high else round(height * high)
+        middle = [(height - high_) // 2, (width - wide_) // 2, high_, wide_]
+        boxes = np.where(found, (tops, lefts, heights, widths), np.array(middle)[:, None])
+        images, masks = [], []
+        for i, (top, left, tall, wide) in enumerate(boxes.T.tolist()):
+            window = (slice(i, i + 1), ..., slice(top, top + tall), slice(left, left + wide))
+            cut = samples._replace(images=samples.images[window]).floats
+            images.append(
+                v2.functional.resize(cut, size, args["interpolation"], antialias=args["antialias"])
+            )
+            if samples.masks is not None:
+                mask = tv_tensors.Mask(samples.masks[window])
+                masks.append(v2.functional.resize(mask, size).as_subclass(Tensor))
+        yield Samples(torch.cat(images), torch.cat(masks) if masks else None, samples.keys)
+
+    return apply
+
+
+TRIES = 10  # as torchvision's
+AFTER = 2 * TRIES  # the number of what is drawn next
+
+
+def _rectangles(
+    drawn: Keys, area: int, scale: Sequence[float], ratio: Sequence[float]
+) -> tuple[Integers, Integers]:
+    """For each sample the sides [N, TRIES] of rectangles that have a share in `scale` of the area,
+    evenly drawn, and for the first side divided by the second a ratio whose logarithm is."""
+    tries, seeds = np.arange(TRIES), drawn[:, None]
+    areas = area * (scale[0] + (scale[1] - scale[0]) * uniform(seeds, 2 * tries))
+    low, high = np.log(ratio)
+    ratios = np.exp(low + (high - low) * uniform(seeds, 2 * tries + 1))
+    first, second = np.rint(np.sqrt(areas * ratios)), np.rint(np.sqrt(areas / ratios))
+    return first.astype(np.int64), second.astype(np.int64)
+
+
+def _first(fits: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], Any]:
+    """Whether any try of each sample fits, and the index of the first that does."""
+    return np.asarray(fits.any(1)), (np.arange(len(fits)), fits.argmax(1))
+
+
 # Those that measurement justifies: on small images their calls cost more than their work.
 _BATCHED: dict[str, Callable[[dict[str, Any]], Step]] = {
     "RandomCrop": _random_crop,
     "RandomHorizontalFlip": _random_flip(-1),
     "RandomVerticalFlip": _random_flip(-2),
+    "RandomErasing": _random_erasing,
+    "RandomResizedCrop": _random_resized_crop,
 }

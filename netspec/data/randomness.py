@@ -13,13 +13,15 @@ import numpy.typing as npt
 import torch
 
 Keys = npt.NDArray[np.uint64]
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _BITS = 2**64
 
 
-def keys(seeds: int | Keys, numbers: int | npt.NDArray[np.int64]) -> Keys:
+def keys(seeds: int | Keys, numbers: int | Integers) -> Keys:
     """The outputs of these numbers (counted from 0) of the generators with these seeds; one of
     either goes with each of the other. A negative number counts from the end of the period."""
     state = _words(seeds) + (_words(numbers) + np.uint64(1)) * _GAMMA
@@ -29,12 +31,12 @@ def keys(seeds: int | Keys, numbers: int | npt.NDArray[np.int64]) -> Keys:
     return mixed
 
 
-def uniform(seeds: Keys, number: int) -> npt.NDArray[np.float64]:
-    """In [0, 1), by the 53 high bits of the output of that number."""
-    return (keys(seeds, number) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+def uniform(seeds: Keys, numbers: int | Integers) -> Floats:
+    """In [0, 1), by the 53 high bits of the outputs of these numbers."""
+    return (keys(seeds, numbers) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def integers(seeds: Keys, number: int, count: int) -> npt.NDArray[np.int64]:
+def integers(seeds: Keys, number: int, count: int | Integers) -> Integers:
     """In [0, count), which is far below 2^53."""
     return (uniform(seeds, number) * count).astype(np.int64)
 
@@ -44,7 +46,7 @@ def generator(key: Keys) -> torch.Generator:
     return torch.Generator().manual_seed(int(key[0]))
 
 
-def _words(values: int | npt.NDArray[np.int64] | Keys) -> Keys:
+def _words(values: int | Integers | Keys) -> Keys:
     # An array even of one number: numpy's scalars warn where arrays wrap.
     if isinstance(values, int):
         return np.array([values % _BITS], np.uint64)

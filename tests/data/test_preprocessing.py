@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.functional import to_tensor
 
-from netspec.data.preprocessing import CenterCrop, Preprocessing, Resize, augmentation, scale
+from netspec.data.preprocessing import CenterCrop, Preprocessing, Resize, scale
 from netspec.planning import make_plan
 from netspec.planning.plans import Pipeline
 from netspec.spec.loading import loads
@@ -85,30 +85,3 @@ def test_the_whole_of_evaluation_at_random_sizes() -> None:
     for seed, (height, width) in enumerate(sizes(20, 3, 120, seed=2)):
         one = image(height, width, seed=seed)
         assert torch.equal(ours(one[None])[0], theirs(one)), (height, width)
-
-
-def test_augmentation_is_torchvisions_and_ends_in_preprocess() -> None:
-    ours = augmentation(
-        pipeline(
-            "[3, 16, 16]",
-            augment="[RandomResizedCrop: {size: 16, interpolation: bicubic}, "
-            "RandomHorizontalFlip, ColorJitter: {brightness: 0.4}]",
-            evaluate="[Resize: {size: [16, 16]}]",
-            preprocess="[Normalize: {mean: [0.5], std: [0.25]}]",
-        )
-    )
-    theirs = v2.Compose(
-        [
-            v2.RandomResizedCrop(16, interpolation=v2.InterpolationMode.BICUBIC),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.4),
-            v2.Normalize([0.5], [0.25]),
-        ]
-    )
-    one = scale(image(40, 30))
-    with torch.random.fork_rng(devices=[]):
-        for seed in range(10):
-            torch.manual_seed(seed)
-            made = ours(one)
-            torch.manual_seed(seed)
-            assert torch.equal(made, theirs(one))

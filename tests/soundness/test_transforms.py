@@ -12,7 +12,8 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Unknown
 from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Transform
 from netspec.catalogue.types import canonical
-from netspec.data.preprocessing import augmentation
+from netspec.data.augmentation import Augmentation
+from netspec.data.randomness import keys
 from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
 from tests.soundness.drawing import draw
@@ -32,13 +33,13 @@ def drawn(entry: Transform, random: Random) -> dict[str, Any]:
 
 
 def applied(entry: Transform, args: dict[str, Any], image: torch.Tensor) -> torch.Tensor:
-    step = Named(entry.name, args, ())
+    step = Named(entry.name, entry.complete(args), ())
     pipeline = Pipeline(
         source=Named("Digits", {}, ()), images=None, raw=None, augment=(step,), evaluate=(),
         preprocess=(), target=Unknown(), sizes=None,
     )  # fmt: skip
-    result: torch.Tensor = augmentation(pipeline)(image)
-    return result
+    result, _ = Augmentation(pipeline, training=True)(image[None], None, keys(0, 0))
+    return result[0]
 
 
 @pytest.mark.parametrize("entry", TRANSFORMS.values(), ids=lambda entry: entry.name)

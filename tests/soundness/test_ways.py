@@ -1,5 +1,5 @@
-"""The way does not matter: where images lie, who reads them, in which batches and from which batch on
-an epoch is gone through, its samples are the same, bit for bit."""
+"""The way does not matter: where images lie, who reads them, in which batches and from which one
+on an epoch is gone through, its samples are the same, bit for bit."""
 
 from __future__ import annotations
 

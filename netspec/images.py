@@ -60,7 +60,13 @@ def load(path: str | os.PathLike[str], channels: int) -> Pixels:
     missing, not of FORMATS, damaged, or has more than MAX_PIXELS pixels by its header.
     """
     file = os.fspath(path)
-    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+    with _reading(file), _opened(file) as stream:
+        return decode(stream, channels, file)
+
+
+def decode(stream: BinaryIO, channels: int, file: str) -> Pixels:
+    """As `load`, of a file that is open; `file` names it in errors."""
+    with _reading(file), Image.open(stream, formats=FORMATS) as image:
         return _pixels(image, channels, file)
 
 
@@ -71,7 +77,13 @@ def check(path: str | os.PathLike[str]) -> tuple[int, int]:
     shows: only a file that lacks its format's end is decoded.
     """
     file = os.fspath(path)
-    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+    with _reading(file), _opened(file) as stream:
+        return examine(stream, file)
+
+
+def examine(stream: BinaryIO, file: str) -> tuple[int, int]:
+    """As `check`, of a file that is open; `file` names it in errors."""
+    with _reading(file), Image.open(stream, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _wrong(file, *_TOO_LARGE)
         size = image.size
@@ -79,7 +91,8 @@ def check(path: str | os.PathLike[str]) -> tuple[int, int]:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(end)))
         whole = stream.read() == end
     if not whole:
-        load(file, 3)
+        stream.seek(0)
+        decode(stream, 3, file)
     return size
 
 

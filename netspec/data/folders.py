@@ -84,7 +84,7 @@ def _check_files(paths: Iterable[Path], request: Request) -> None:
     Raises InputError with a diagnostic for each damaged file.
     """
     damaged: list[Diagnostic] = []
-    needed = cache(lambda width, height: _largest(width, height, request))
+    needed = cache(lambda width, height: largest(width, height, request))
     for path in paths:
         try:
             width, height = images.check(path)
@@ -102,7 +102,7 @@ def _check_files(paths: Iterable[Path], request: Request) -> None:
         raise InputError(damaged)
 
 
-def _largest(width: int, height: int, request: Request) -> tuple[str, Image, int]:
+def largest(width: int, height: int, request: Request) -> tuple[str, Image, int]:
     """The transform that takes the most memory with an image of this size, the image that it
     makes, and the bytes of what goes in and comes out."""
     pipeline = request.pipeline

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 import netspec
 from netspec.catalogue.sources import Classes
 from netspec.data.batches import Batches
+from netspec.data.caching import keep
 from netspec.data.dataset import Dataset, Part, Pictures
 from netspec.data.loading import load
 from netspec.diagnostics import InputError, NetspecError, SpecError
@@ -152,6 +154,22 @@ def test_batches_follow_from_the_seed_and_an_epoch_goes_on_in_the_middle(shards:
     assert len(whole) == 8 and len(again) == 4
     for one, other in zip(whole[4:], again, strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_way_to_the_images_does_not_matter(
+    shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETSPEC_CACHE", str(tmp_path / "cache"))
+    ways = [("none", 0), ("none", 2), ("memory", 0), ("disk", 0), ("disk", 0)]
+    made = []
+    for cache, workers in ways:
+        plan = planned(shards, "{validation: 0.25}")
+        assert plan.spec.data is not None
+        data = plan.spec.data._replace(cache=cache, workers=workers)  # type: ignore[arg-type]
+        plan = replace(plan, spec=replace(plan.spec, data=data))
+        made.append(batches(plan, keep(plan, load(plan))))
+    for other in made[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(made[0], other, strict=True))
 
 
 def test_it_trains_with_a_split_and_its_file_gives_the_same_figures(

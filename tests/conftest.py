@@ -13,6 +13,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chains", type=int, default=10, help="random trainings that are exported and measured"
     )
+    parser.addoption(
+        "--prepared", type=int, default=150, help="random images through random exported chains"
+    )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
     parser.addoption("--mutants", type=int, default=300, help="random changes of shipped specs")
     parser.addoption(

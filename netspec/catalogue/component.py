@@ -46,11 +46,15 @@ class Param:
 
 
 class Refusal(Exception):
-    """A rule says no: why, about which parameter (None: the entry as a whole), and what to do."""
+    """A rule says no: why, about which parameter (None: the entry as a whole), and what to do.
+
+    `about`: the nested component that it is about, as the spec names it; None: the entry itself.
+    """
 
     def __init__(self, message: str, remedy: Remedy = None, param: str | None = None) -> None:
         super().__init__(message)
         self.message, self.remedy, self.param = message, remedy, param
+        self.about: Any = None
 
 
 def _no_check(args: dict[str, Any]) -> None:

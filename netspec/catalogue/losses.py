@@ -51,8 +51,8 @@ SIGNS = Bounds(-1, 1, ends=True)
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Loss(Component):
     """`target`: `classes`: integer class indices, the output has them in its first dimension;
-    `same`: floats of the output's shape, with values within `bounds`. `tensors`: parameters that
-    torch takes as a tensor.
+    `same`: floats of the output's shape, with values within `bounds`. `blended`: for an index it
+    also takes each class's probability. `tensors`: parameters that torch takes as a tensor.
     `vector`: the output has one dimension alone. `takes`: what the output holds: `any` numbers,
     `scores` (of which the loss takes softmax or sigmoid itself), `probabilities`, or
     `log-probabilities`. `unbounded`: of other numbers it has no least value.
@@ -62,6 +62,7 @@ class Loss(Component):
     are not ignored."""
 
     wants: Literal["classes", "same"]
+    blended: bool = False
     mean_over: Literal["elements", "rows", "samples", "targets"] = "elements"
     bounds: Callable[[dict[str, Any]], Bounds] = lambda args: ANY
     tensors: tuple[str, ...] = ()
@@ -97,6 +98,7 @@ LOSSES: dict[str, Loss] = {
         Loss(
             name="CrossEntropyLoss",
             wants="classes",
+            blended=True,
             takes="scores",
             mean_over="targets",
             tensors=("weight",),

@@ -13,8 +13,8 @@ from netspec.catalogue import sections
 from netspec.catalogue.component import Component, Param
 from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
-from netspec.catalogue.layers.left_out import LEFT_OUT
 from netspec.catalogue.layers.structure import REPEAT, Container
+from netspec.catalogue.transforms import TRANSFORMS, Transform
 from netspec.catalogue.types import show
 
 HEAD = """\
@@ -40,6 +40,7 @@ def reference_text() -> str:
         parts += [f"## {title}\n", _table(kind.entries.values())]
     parts += ["## Sections\n", _table(_SECTIONS)]
     parts += ["## Classes of torch.nn\n", _classes()]
+    parts += ["## Classes of torchvision.transforms.v2\n", _transforms()]
     return "\n".join(parts)
 
 
@@ -65,9 +66,19 @@ def _classes() -> str:
         for name, layer in LAYERS.items()
         if layer.target.startswith("torch.nn:") or name in wrapped
     }
-    found = sorted({**rows, **LEFT_OUT}.items())
-    lines = [f"{len(rows)} are layers, {len(LEFT_OUT)} are not.\n", "| class | |", "| --- | --- |"]
-    lines += [f"| `{name}` | {reason} |" for name, reason in found]
+    return _in_or_out("layer", rows)
+
+
+def _transforms() -> str:
+    """Every class of torchvision.transforms.v2, likewise."""
+    return _in_or_out("transform", dict.fromkeys(TRANSFORMS, "a transform"))
+
+
+def _in_or_out(kind: str, rows: dict[str, str]) -> str:
+    left_out = sections.LEFT_OUT[kind]
+    lines = [f"{len(rows)} are {kind}s, {len(left_out)} are not.\n"]
+    lines += ["| class | |", "| --- | --- |"]
+    lines += [f"| `{name}` | {reason} |" for name, reason in sorted({**rows, **left_out}.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -99,7 +110,17 @@ def _remarks(entry: Component) -> str:
     takes = ""
     if isinstance(entry, Layer) and entry.layouts:
         takes = "takes " + " or ".join(f"`[{layout}]`" for layout in entry.layouts)
-    return "; ".join(filter(None, (entry.doc, takes)))
+    return "; ".join(filter(None, (entry.doc, takes, _place(entry))))
+
+
+def _place(entry: Component) -> str:
+    """Where a transform may stand, but in `augment`."""
+    if not isinstance(entry, Transform) or entry.stages == ("augment",):
+        return ""
+    others = " and ".join(f"`{stage}`" for stage in entry.stages if stage != "augment")
+    if "augment" not in entry.stages:
+        return f"in {others} alone"
+    return f"in {others}, too" + ", where nothing of it is left to chance" * bool(entry.fixed)
 
 
 if __name__ == "__main__":

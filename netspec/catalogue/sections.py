@@ -1,13 +1,17 @@
 """The spec's own sections, stated as the catalogue states a class: keys, types, defaults."""
 
+from collections.abc import Mapping
+
 from netspec.catalogue.component import Component, OneOf, Param, Section
 from netspec.catalogue.initializers import INITIALIZERS
+from netspec.catalogue.layers import left_out as layers
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.metrics import METRICS
 from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import SOURCES
 from netspec.catalogue.transforms import TRANSFORMS
+from netspec.catalogue.transforms import left_out as transforms
 from netspec.catalogue.types import (
     ABOVE_ZERO,
     BOOLEAN,
@@ -37,6 +41,12 @@ SOURCE = OneOf("source", SOURCES)
 TRANSFORM = OneOf("transform", TRANSFORMS)
 
 KINDS = (INITIALIZER, LOSS, METRIC, OPTIMIZER, SCHEDULER, SOURCE, TRANSFORM)
+
+# Of a kind, the classes of torch and torchvision that no spec names, and why.
+LEFT_OUT: Mapping[str, Mapping[str, str]] = {
+    "layer": layers.LEFT_OUT,
+    TRANSFORM.kind: transforms.LEFT_OUT,
+}
 
 DIMENSION = Either(POSITIVE, Text("a dimension such as H or 4*H"))
 SHAPE = ListOf(DIMENSION, 1, MAX_RANK)

@@ -123,6 +123,8 @@ def canonical(kind: Type, value: Any) -> Any:
     if isinstance(kind, PerDimension):
         values = [canonical(kind.item, each) for each in spread(value, kind.rank)]
         return values[0] if values.count(values[0]) == kind.rank else values
+    if isinstance(kind, OneOrMore):
+        return [canonical(kind.item, each) for each in spread(value, 1)]
     if isinstance(kind, Either):
         return canonical(next(each for each in kind.kinds if each.accepts(value)), value)
     if isinstance(kind, Number):
@@ -335,6 +337,14 @@ class PerDimension(Either):
     @property
     def expected(self) -> str:
         return f"{self.item.expected}, or a list of {self.rank}"
+
+
+class OneOrMore(Either):
+    """A list, or its only item."""
+
+    def __init__(self, item: Type) -> None:
+        super().__init__(item, ListOf(item, 1))
+        self.item = item
 
 
 def spread(value: Any, rank: int) -> tuple[Any, ...]:

@@ -8,7 +8,6 @@ by the sample's key. Where images differ in size, each is worked on by itself un
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from netspec.catalogue.transforms import TRANSFORMS, pair
-from netspec.compiler import attribute
+from netspec.catalogue.transforms import masks as masks_of
+from netspec.catalogue.transforms import mixes, pair, settled
+from netspec.catalogue.transforms.geometry import edges
 from netspec.data.dataset import Rows
-from netspec.data.preprocessing import arguments, deployed, scale
+from netspec.data.preprocessing import arguments, deployed, drawn, scale
 from netspec.data.randomness import Integers, Keys, integers, keys, uniform
 from netspec.planning.plans import Pipeline
 from netspec.spec.model import Named
@@ -55,7 +55,7 @@ class Augmentation:
 
     def __init__(self, pipeline: Pipeline, *, training: bool) -> None:
         first = pipeline.augment if training and pipeline.augment else pipeline.evaluate
-        written = (*(step for step in first if not of_batches(step)), *pipeline.preprocess)
+        written = (*(step for step in first if not mixes(step)), *pipeline.preprocess)
         self.steps = [_step(step) for step in written]
 
     def __call__(
@@ -72,20 +72,12 @@ class Augmentation:
         return group.floats, found
 
 
-def of_batches(step: Named) -> bool:
-    """Whether it mixes the samples of a batch, and their targets."""
-    return issubclass(attribute(TRANSFORMS[step.type]), v2.MixUp | v2.CutMix)
-
-
 class Mixing:
     """`MixUp` and `CutMix`: inputs [N, …] and class indices [N] → inputs, and the probabilities
     [N, C] of the classes."""
 
     def __init__(self, steps: Sequence[Named], classes: int) -> None:
-        self.steps = [
-            attribute(TRANSFORMS[step.type])(**{**arguments(step), "num_classes": classes})
-            for step in steps
-        ]
+        self.steps = [drawn(step, classes=classes) for step in steps]
 
     def __call__(self, inputs: Tensor, targets: Tensor, key: Keys) -> tuple[Tensor, Tensor]:
         with _own_generator(inputs.device):
@@ -122,21 +114,22 @@ def _joined(groups: list[Samples]) -> Iterator[Samples]:
 
 
 def _step(step: Named) -> Step:
-    entry = TRANSFORMS[step.type]
-    if {"evaluate", "preprocess"} & set(entry.stages):
+    if settled(step):
         return _fixed(step)
     batched = _BATCHED.get(step.type)
     return batched(arguments(step)) if batched else _each(step)
 
 
 def _fixed(step: Named) -> Step:
-    """A step that draws nothing, by the module that is exported; its twin moves masks."""
-    module, moving = deployed(step), _for_masks(step)
+    """A step that draws nothing, by the module that is exported; torchvision's own moves masks."""
+    module = deployed(step)
+    twin: Any = drawn(step, around=0) if masks_of(step) == "move" else None
 
-    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+    def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
         masks = samples.masks
-        if masks is not None:
-            masks = moving(tv_tensors.Mask(masks)).as_subclass(Tensor)
+        if masks is not None and twin is not None:
+            mask = _turned(masks)
+            masks = _turned(twin.transform(mask, twin.make_params([mask])))
         yield Samples(module(samples.floats), masks, samples.keys)
 
     return apply
@@ -144,35 +137,32 @@ def _fixed(step: Named) -> Step:
 
 def _each(step: Named) -> Step:
     """torchvision's own class, once for each sample."""
-    made = _for_masks(step)
+    made = drawn(step, around=0)
 
-    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+    def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
         images, device = samples.floats, samples.images.device
         with _own_generator(device), warnings.catch_warnings():
             # Some say that masks pass through them, as they are meant to.
             warnings.simplefilter("ignore", UserWarning)
             for i, image in enumerate(images):
                 key = samples.keys[i : i + 1]
-                _seed(drawn[i : i + 1], device)
+                _seed(keys_[i : i + 1], device)
                 if samples.masks is None:
                     yield Samples(made(image).unsqueeze(0), None, key)
                     continue
-                pair_ = tv_tensors.Image(image), tv_tensors.Mask(samples.masks[i])
-                moved = [each.as_subclass(Tensor).unsqueeze(0) for each in made(*pair_)]
-                yield Samples(moved[0], moved[1], key)
+                moved, mask = made(tv_tensors.Image(image), _turned(samples.masks[i]))
+                yield Samples(
+                    moved.as_subclass(Tensor).unsqueeze(0), _turned(mask).unsqueeze(0), key
+                )
 
     return apply
 
 
-def _for_masks(step: Named) -> nn.Module:
-    """torchvision's class, which fills masks with IGNORED."""
-    kind, args = attribute(TRANSFORMS[step.type]), arguments(step)
-    parameters = inspect.signature(kind).parameters
-    if "fill" in parameters:
-        fill = args.get("fill", parameters["fill"].default)
-        args["fill"] = {tv_tensors.Mask: IGNORED, "others": fill}
-    made: nn.Module = kind(**args)
-    return made
+def _turned(masks: Tensor) -> Tensor:
+    """Masks as torchvision knows them, and back: what it fills with 0 has to become IGNORED."""
+    known = isinstance(masks, tv_tensors.Mask)
+    turned: Tensor = IGNORED - masks.as_subclass(Tensor)
+    return turned if known else torch.as_tensor(turned).as_subclass(tv_tensors.Mask)
 
 
 @contextmanager
@@ -193,7 +183,7 @@ def _random_crop(args: dict[str, Any]) -> Step:
     height, width = pair(args["size"])
     fill, mode = args["fill"], args["padding_mode"]
 
-    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+    def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
         images, masks = samples.images, samples.masks
         left, top, right, bottom = _paddings(args, *images.shape[-2:])
         if any((left, top, right, bottom)):
@@ -204,8 +194,8 @@ def _random_crop(args: dict[str, Any]) -> Step:
             if masks is not None:
                 masks = v2.functional.pad(tv_tensors.Mask(masks), sides, IGNORED, mode)
                 masks = masks.as_subclass(Tensor)
-        rows = integers(drawn, 0, images.shape[-2] - height + 1)
-        columns = integers(drawn, 1, images.shape[-1] - width + 1)
+        rows = integers(keys_, 0, images.shape[-2] - height + 1)
+        columns = integers(keys_, 1, images.shape[-1] - width + 1)
         yield Samples(
             _windows(images, rows, columns, height, width),
             None if masks is None else _windows(masks, rows, columns, height, width),
@@ -218,9 +208,7 @@ def _random_crop(args: dict[str, Any]) -> Step:
 def _paddings(args: dict[str, Any], height: int, width: int) -> tuple[int, int, int, int]:
     """Left, top, right and bottom, as torchvision's RandomCrop has them: what lacks of the size is
     added on both sides."""
-    padding = args["padding"] or 0
-    given = [padding] * 2 if isinstance(padding, int) else list(padding)
-    left, top, right, bottom = given if len(given) == 4 else [given[0], given[-1]] * 2
+    left, top, right, bottom = edges(args["padding"] or 0)
     if args["pad_if_needed"]:
         wanted = pair(args["size"])
         more_rows = max(0, wanted[0] - height - top - bottom)
@@ -246,8 +234,8 @@ def _windows(x: Tensor, rows: Any, columns: Any, height: int, width: int) -> Ten
 
 def _random_flip(dim: int) -> Callable[[dict[str, Any]], Step]:
     def made(args: dict[str, Any]) -> Step:
-        def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
-            flipped = uniform(drawn, 0) < args["p"]
+        def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
+            flipped = uniform(keys_, 0) < args["p"]
             chosen = np.arange(len(flipped)) + len(flipped) * flipped
             rows = torch.from_numpy(chosen).to(samples.images.device)
 
@@ -268,14 +256,14 @@ def _random_erasing(args: dict[str, Any]) -> Step:
         return _each(Named("RandomErasing", args, ()))
     values = list(value) if isinstance(value, list | tuple) else [value]
 
-    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+    def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
         height, width = samples.images.shape[-2:]
-        heights, widths = _rectangles(drawn, height * width, args["scale"], args["ratio"])
+        heights, widths = _rectangles(keys_, height * width, args["scale"], args["ratio"])
         found, chosen = _first((heights < height) & (widths < width))
         heights, widths = heights[chosen], widths[chosen]
-        tops = integers(drawn, AFTER, np.maximum(height - heights + 1, 1))
-        lefts = integers(drawn, AFTER + 1, np.maximum(width - widths + 1, 1))
-        heights = heights * (found & (uniform(drawn, AFTER + 2) < args["p"]))
+        tops = integers(keys_, AFTER, np.maximum(height - heights + 1, 1))
+        lefts = integers(keys_, AFTER + 1, np.maximum(width - widths + 1, 1))
+        heights = heights * (found & (uniform(keys_, AFTER + 2) < args["p"]))
         rows, columns = np.arange(height) - tops[:, None], np.arange(width) - lefts[:, None]
         inside = ((rows >= 0) & (rows < heights[:, None]))[:, None, :, None] & (
             (columns >= 0) & (columns < widths[:, None])
@@ -292,14 +280,14 @@ def _random_resized_crop(args: dict[str, Any]) -> Step:
     size = list(pair(args["size"]))
     low, high = args["ratio"]
 
-    def apply(samples: Samples, drawn: Keys) -> Iterator[Samples]:
+    def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
         height, width = samples.images.shape[-2:]
-        widths, heights = _rectangles(drawn, height * width, args["scale"], args["ratio"])
+        widths, heights = _rectangles(keys_, height * width, args["scale"], args["ratio"])
         fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
         found, chosen = _first(fits)
         heights, widths = heights[chosen], widths[chosen]
-        tops = integers(drawn, AFTER, np.maximum(height - heights + 1, 1))
-        lefts = integers(drawn, AFTER + 1, np.maximum(width - widths + 1, 1))
+        tops = integers(keys_, AFTER, np.maximum(height - heights + 1, 1))
+        lefts = integers(keys_, AFTER + 1, np.maximum(width - widths + 1, 1))
         # Where no try has fitted, the middle, as much of it as the ratio admits.
         high_ = height if width / height >= low else round(width / low)
         wide_ = width if width / height <= high else round(height * high)
@@ -325,11 +313,11 @@ AFTER = 2 * TRIES  # the number of what is drawn next
 
 
 def _rectangles(
-    drawn: Keys, area: int, scale: Sequence[float], ratio: Sequence[float]
+    keys_: Keys, area: int, scale: Sequence[float], ratio: Sequence[float]
 ) -> tuple[Integers, Integers]:
     """For each sample the sides [N, TRIES] of rectangles that have a share in `scale` of the area,
     evenly drawn, and for the first side divided by the second a ratio whose logarithm is."""
-    tries, seeds = np.arange(TRIES), drawn[:, None]
+    tries, seeds = np.arange(TRIES), keys_[:, None]
     areas = area * (scale[0] + (scale[1] - scale[0]) * uniform(seeds, 2 * tries))
     low, high = np.log(ratio)
     ratios = np.exp(low + (high - low) * uniform(seeds, 2 * tries + 1))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from netspec.data.augmentation import Augmentation, Mixing, of_batches
+from netspec.catalogue.transforms import mixes
+from netspec.data.augmentation import Augmentation, Mixing
 from netspec.data.dataset import Part, Pictures, Rows, Statistics
 from netspec.data.preparation import preparing
 from netspec.data.randomness import Keys, generator, keys
@@ -63,7 +64,7 @@ class Batches:
             augmented = training and plan.pipeline.augment
             if augmented and self.target == "input":
                 self.clean = Augmentation(plan.pipeline, training=False)
-            mixers = [step for step in plan.pipeline.augment if of_batches(step)]
+            mixers = [step for step in plan.pipeline.augment if mixes(step)]
             if training and mixers:
                 self.mixing = Mixing(mixers, self.classes)
         elif plan.pipeline:

@@ -11,7 +11,7 @@ import torch
 from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes
-from netspec.catalogue.transforms import TRANSFORMS, Image
+from netspec.catalogue.transforms import Image, applied, most
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
 from netspec.data.sources import Request, check_memory
 from netspec.diagnostics import Diagnostic, InputError
@@ -91,7 +91,15 @@ def _check_files(paths: Iterable[Path], request: Request) -> None:
         except InputError as error:
             damaged += error.diagnostics
             continue
-        name, made, size = needed(width, height)
+        try:
+            name, made, size = needed(width, height)
+        except Refusal as refusal:
+            raise Refusal(
+                f"'{path}' is {width:,}x{height:,}, and {refusal.about.type} cannot take it: "
+                f"{refusal.message}",
+                refusal.remedy,
+                "root",
+            ) from None
         check_memory(
             size,
             f"'{path}' is {width:,}x{height:,}, and {name} makes {made} of it, which takes",
@@ -108,15 +116,17 @@ def largest(width: int, height: int, request: Request) -> tuple[str, Image, int]
     pipeline = request.pipeline
     raw = Image(request.channels, height, width)
     steps = [("reading", raw, 2 * _bytes(raw))]
-    for way in (pipeline.evaluate, pipeline.augment):
+    for way in (pipeline.evaluate, pipeline.augment or pipeline.evaluate):
         image = raw
         for step in (*way, *pipeline.preprocess):
-            made = TRANSFORMS[step.type].rule(image, dict(step.args))
+            made = applied(step, image)
             steps.append((step.type, made, _bytes(image) + _bytes(made)))
             image = made
     return max(steps, key=lambda step: step[2])
 
 
 def _bytes(image: Image) -> int:
-    assert isinstance(image.height, int) and isinstance(image.width, int)
-    return image.channels * image.height * image.width * BYTES["float32"]
+    """Of one as large as chance makes it."""
+    height, width = most(image.height), most(image.width)
+    assert height is not None and width is not None
+    return image.channels * height * width * BYTES["float32"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ class Workers:
             _Samples(part),
             sampler=self.order,
             batch_size=None,
+            collate_fn=_same,
             num_workers=count,
             persistent_workers=True,
             worker_init_fn=_begin,
@@ -71,6 +73,10 @@ class _Samples(TorchDataset[Read]):
             return self.part.gather(indices)
         except InputError as error:
             return error.diagnostics
+
+
+def _same(read: Any) -> Any:
+    return read  # the loader's own would rebuild it
 
 
 def _begin(_worker: int) -> None:

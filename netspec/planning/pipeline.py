@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -17,7 +17,16 @@ from netspec.catalogue.sources import (
     Unknown,
     Values,
 )
-from netspec.catalogue.transforms import TRANSFORMS, AtLeast, Image, Size, Stage
+from netspec.catalogue.transforms import (
+    TRANSFORMS,
+    AtLeast,
+    Image,
+    Size,
+    Stage,
+    applied,
+    masks,
+    mixes,
+)
 from netspec.diagnostics import Code
 from netspec.planning.plans import Pipeline
 from netspec.planning.refusing import refuse
@@ -32,16 +41,23 @@ def complete(entry: Component, named: Named) -> Named:
     return replace(named, args=entry.complete(named.args))
 
 
+def completed(step: Named) -> Named:
+    """A transform with every default filled in, its nested transforms' too."""
+    entry = TRANSFORMS[step.type]
+    made = complete(entry, step)
+    if entry.nested is None:
+        return made
+    nested = tuple(map(completed, made.args[entry.nested]))
+    return replace(made, args={**made.args, entry.nested: nested})
+
+
 def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
     """The pipeline, or None where findings stand against it."""
     assert spec.data is not None and spec.input is not None
     data, source = spec.data, SOURCES[spec.data.source.type]
     named = complete(source, data.source)
     stages = {"augment": data.augment, "evaluate": data.evaluate, "preprocess": data.preprocess}
-    steps = {
-        stage: tuple(complete(TRANSFORMS[step.type], step) for step in written)
-        for stage, written in stages.items()
-    }
+    steps = {stage: tuple(map(completed, written)) for stage, written in stages.items()}
     try:
         source.check(dict(named.args))
         images = source.sample(dict(named.args))
@@ -68,6 +84,8 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
             if not _check_way(way, steps, raw, spec.input, findings, named):
                 return None
     labels = source.labels(dict(named.args))
+    if raw and isinstance(labels, Classes) and labels.shape != ():
+        _check_masks(data.augment, findings)
     try:
         target = learned(data.target, labels, spec.input)
     except Refusal as refusal:
@@ -214,38 +232,76 @@ def _check_way(
     findings: Findings,
     source: Named,
 ) -> bool:
+    last: Named | None = None
     for stage in way:
         for step in steps[stage]:
-            transform = TRANSFORMS[step.type]
+            transform, before = TRANSFORMS[step.type], image
             try:
-                if stage not in transform.stages:
+                _check_stage(step, stage)
+                image = applied(step, image)
+                if mixes(step) and step is not steps[stage][-1]:
                     raise Refusal(
-                        f"{step.type} cannot stand in {stage}",
-                        f"it belongs in {' or '.join(transform.stages)}",
+                        "it mixes whole batches, so that it comes last",
+                        f"put it behind {steps[stage][-1].type}",
                     )
-                transform.check(dict(step.args))
-                image = transform.rule(image, dict(step.args))
             except Refusal as refusal:
-                refuse(refusal, step, findings, Code.DATA)
+                refuse(refusal, refusal.about or step, findings, Code.DATA)
                 return False
             try:
-                transform.doubt(dict(step.args))
+                transform.doubt(before, dict(step.args))
             except Refusal as refusal:
-                refuse(refusal, step, findings, Code.DATA, warning=True)
+                refuse(refusal, refusal.about or step, findings, Code.DATA, warning=True)
+            last = step
     sizes = (image.height, image.width)
-    if all(map(_fits, sizes, input.shape[1:])):
+    if image.channels == input.shape[0] and all(map(_fits, sizes, input.shape[1:])):
         return True
-    last = [step for stage in way for step in steps[stage]]
+    if image.channels != input.shape[0]:
+        remedy = f"leave out what makes {image.channels} channels of them: images are read grey "
+        remedy += "where the input has 1 channel, in colour where it has 3"
+    elif any(isinstance(size, AtLeast) for size in sizes):
+        remedy = f"end `{way[0]}` with `CenterCrop: {{size: …}}` or `Resize: {{size: [h, w]}}`"
+    else:
+        remedy = "change `input`, or resize"
     findings.add(
         Code.DATA,
         f"{' then '.join(way)} makes images of {image}, but the input is {show(input.shape)}",
-        last[-1].path if last else source.path,
-        f"end `{way[0]}` with `CenterCrop: {{size: …}}` or `Resize: {{size: [h, w]}}`"
-        if any(isinstance(size, AtLeast) for size in sizes)
-        else "change `input`, or resize",
+        last.path if last else source.path,
+        remedy,
         key=True,
     )
     return False
+
+
+def _check_masks(steps: Iterable[Named], findings: Findings) -> None:
+    """Where the targets are masks, what cannot take them along."""
+    for step in map(completed, steps):
+        if masks(step) == "refused":
+            findings.add(
+                Code.DATA,
+                f"{step.type} moves no masks, and the targets are masks",
+                step.path,
+                "use transforms that do, such as RandomAffine, beside those of colours",
+                key=True,
+            )
+
+
+def _check_stage(step: Named, stage: Stage) -> None:
+    """Refuse a transform that cannot stand there. Raises Refusal."""
+    transform = TRANSFORMS[step.type]
+    if stage not in transform.stages:
+        raise Refusal(
+            f"{step.type} cannot stand in {stage}", f"it belongs in {' or '.join(transform.stages)}"
+        )
+    if stage == "augment" or transform.fixed is None:
+        return
+    try:
+        transform.fixed(dict(step.args))
+    except Refusal as refusal:
+        raise Refusal(
+            f"{step.type} cannot stand so in {stage}: {refusal.message}",
+            f"{refusal.remedy}, or put it into augment",
+            refusal.param,
+        ) from None
 
 
 def _fits(size: Size, dim: Dim) -> bool:

@@ -13,6 +13,7 @@ from netspec.catalogue.metrics import METRICS
 from netspec.catalogue.optimizers import OPTIMIZERS, Optimizer
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import Classes, Target, Unknown, Values
+from netspec.catalogue.transforms import mixers, mixes
 from netspec.diagnostics import Code, suggestion
 from netspec.planning.exporting import FITS
 from netspec.planning.pipeline import complete
@@ -48,6 +49,8 @@ def plan_training(
         _check_values(LOSSES[loss.type], root)
     except Refusal as refusal:
         refuse(refusal, train.loss, findings, Code.TRAIN)
+    if pipeline and pipeline.augment and mixes(pipeline.augment[-1]):
+        _check_mixing(loss, pipeline, root.output, findings)
     try:
         _doubt_values(LOSSES[loss.type], root)
     except Refusal as refusal:
@@ -268,6 +271,49 @@ def _check_values(loss: Loss, root: Node) -> None:
             f"it takes log-probabilities, and {last.type if last else 'the input'} gives any "
             "number: the loss has no least value",
             "use CrossEntropyLoss, or end with `LogSoftmax: {dim: 1}`",
+        )
+
+
+def _check_mixing(loss: Named, pipeline: Pipeline, output: Tensor, findings: Findings) -> None:
+    """The loss takes the classes' probabilities that a batch's mixed targets are."""
+    step, ignored = pipeline.augment[-1], "ignore_index"
+    try:
+        if not LOSSES[loss.type].blended:
+            fitting = " or ".join(each.name for each in LOSSES.values() if each.blended)
+            raise Refusal(
+                f"{step.type} mixes the targets to probabilities of classes, which {loss.type} "
+                "does not take",
+                f"use {fitting}, or leave {step.type} out",
+            )
+        default = LOSSES[loss.type].complete({})[ignored]
+        if loss.args[ignored] != default:
+            raise Refusal(
+                f"{step.type} mixes the targets to probabilities, of which none is ignored",
+                f"leave {ignored} out, or {step.type}",
+                ignored,
+            )
+    except Refusal as refusal:
+        refuse(refusal, loss, findings, Code.TRAIN)
+    for each in mixers(step):
+        try:
+            _check_mixer(each, pipeline.target, output)
+        except Refusal as refusal:
+            refuse(refusal, each, findings, Code.DATA)
+
+
+def _check_mixer(step: Named, target: Target, output: Tensor) -> None:
+    if isinstance(target, Values):
+        raise Refusal("it mixes classes, and the targets are numbers", "leave it out")
+    if len(output.shape) != 1:
+        raise Refusal(
+            f"it mixes one class for each sample, and the output is {output}", "leave it out"
+        )
+    written = step.args["num_classes"]
+    if written not in (None, output.shape[0]):
+        raise Refusal(
+            f"num_classes is {written}, but the output is {output}",
+            "leave num_classes out: it is inferred",
+            "num_classes",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from netspec.catalogue import sections
 from netspec.catalogue.types import Type, expectation, schema_of, show
 from netspec.diagnostics import SHOWN, Code, suggestion
 from netspec.spec.document import Document, Route
@@ -110,7 +111,14 @@ def _unknown(key: str, schema: dict[str, Any], path: Route, report: Report) -> N
         if 0 < len(known) <= 16
         else None
     )
-    report(code, message, (*path, key), lambda: suggestion(key, known) or listed, key=True)
+    left_out = _left_out(title, key) if schema.get("x-names") else None
+    report(
+        code,
+        message,
+        (*path, key),
+        left_out or (lambda: suggestion(key, known) or listed),
+        key=True,
+    )
 
 
 def _missing(schema: dict[str, Any], missing: list[str], path: Route, report: Report) -> None:
@@ -138,8 +146,13 @@ def _bare(name: str, schema: dict[str, Any], path: Route, report: Report) -> Non
         Code.UNKNOWN_LAYER if kind == "layer" else Code.UNKNOWN_NAME,
         f"there is no {kind} '{name}'",
         path,
-        _value_remedy(name) or (lambda: suggestion(name, known)),
+        _value_remedy(name) or _left_out(kind, name) or (lambda: suggestion(name, known)),
     )
+
+
+def _left_out(kind: str, name: str) -> str | None:
+    """Why a class that there is has no place in a spec."""
+    return sections.LEFT_OUT.get(kind, {}).get(name)
 
 
 def label(path: Route) -> str:

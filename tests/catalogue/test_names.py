@@ -24,6 +24,8 @@ NAMES = {name for table in TABLES for name in table}
 OTHER_MEANINGS = {
     ("runtime/metadata.py", "tensor"): "a kind of input, beside images",
     ("export/writing.py", "tensor"): "a kind of input, beside images",
+    ("images.py", "JPEG"): "Pillow's name of a format",
+    ("images.py", "RGB"): "Pillow's name of a mode",
 }
 
 

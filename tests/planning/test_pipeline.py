@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.sources import SOURCES
+from netspec.catalogue.sources import SOURCES, Classes
 from netspec.data.loading import load
 from netspec.diagnostics import SpecError
 from netspec.planning import make_plan
@@ -178,3 +180,46 @@ def test_statistics_that_are_hardly_meant_are_doubted(mean: str, std: str, said:
 @pytest.mark.parametrize(("mean", "std"), [("[0]", "[1]"), ("[1]", "[0.5]"), ("[0.13]", "[0.3]")])
 def test_statistics_of_floats_are_fine(mean: str, std: str) -> None:
     assert normalized(mean, std) == []
+
+
+PHOTOGRAPHS = """\
+  augment:
+    - RandomResizedCrop: {size: 64}
+    - RandomHorizontalFlip
+    - RandomApply: {transforms: [ColorJitter: {brightness: 0.4, hue: 0.1}], p: 0.8}
+    - RandomGrayscale: {p: 0.2}
+    - RandomChoice: {transforms: [TrivialAugmentWide, AutoAugment: {policy: cifar10}]}
+    - RandomErasing: {value: random}
+  evaluate: [Resize: {size: 70, interpolation: bicubic}, CenterCrop: {size: 64}]
+  preprocess: [Normalize: {mean: 0.5, std: 0.25}]
+"""
+STREETS = """\
+  augment:
+    - RandomResize: {min_size: 50, max_size: 200}
+    - RandomCrop: {size: 64, pad_if_needed: true}
+    - RandomPhotometricDistort
+  evaluate: [Resize: {size: [64, 64]}]
+"""
+
+
+@pytest.mark.parametrize("steps", [PHOTOGRAPHS, STREETS])
+def test_recipes_of_papers_are_taken(steps: str) -> None:
+    found = planned(FOLDER, steps=steps, input="[3, 64, 64]")
+    assert found.preprocess == () or found.preprocess[0].args == {"mean": [0.5], "std": [0.25]}
+
+
+def test_one_number_for_every_channel_is_a_list_of_one() -> None:
+    steps = "  preprocess: [Normalize: {{mean: {0}, std: {0}}}]\n"
+    one, other = (
+        make_plan(loads(text(MNIST, steps=steps.format(each)))).digest for each in ("0.5", "[0.5]")
+    )
+    assert one == other
+
+
+def test_masks_do_not_go_with_what_moves_no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    masked = replace(SOURCES["ImageFolder"], labels=lambda args: Classes(3, shape=(64, 64)))
+    monkeypatch.setitem(SOURCES, "ImageFolder", masked)
+    planned(FOLDER, steps=STREETS, input="[3, 64, 64]")
+
+    (found,) = findings(FOLDER, steps=PHOTOGRAPHS, input="[3, 64, 64]")
+    assert found.startswith("13:7: RandomChoice moves no masks")

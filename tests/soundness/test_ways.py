@@ -44,12 +44,13 @@ def test_the_way_does_not_matter(tmp_path: Path, ways: int) -> None:
             one if alike else (random.randint(16, 40), random.randint(16, 40)) for _ in range(count)
         ]
         photos(root, sizes, seed=number)
-        data: dict[str, Any] = {"augment": _augment(random), "evaluate": _evaluate(random)}
+        masks = random.random() < 0.4
+        data: dict[str, Any] = {"augment": _augment(random, masks), "evaluate": _evaluate(random)}
         if random.random() < 0.7:
             data["preprocess"] = [{"Normalize": {"mean": [0.4], "std": [0.3]}}]
-        if random.random() < 0.3:
+        if random.random() < 0.3 and not masks:
             data["split"] = {"validation": 0.3}
-        masks, channels = random.random() < 0.4 and "split" not in data, random.choice([1, 3])
+        channels = random.choice([1, 3])
         try:
             _compare(random, root, channels, data, masks)
         except Exception as error:
@@ -94,42 +95,46 @@ def _dataset(plan: Plan, masks: bool) -> Dataset:
     return masked(plan) if masks else load(plan)
 
 
-def _augment(random: Random) -> list[Any]:
+def _augment(random: Random, masks: bool) -> list[Any]:
     size = [HEIGHT, WIDTH]
-    anywhere = [
+    anywhere: list[Any] = [
         "RandomHorizontalFlip",
         {"RandomVerticalFlip": {"p": 0.3}},
         {"ColorJitter": {"brightness": 0.4, "hue": 0.1}},
         {"RandomRotation": {"degrees": 20}},
         {"RandomAffine": {"degrees": 0, "translate": [0.2, 0.1]}},
         {"RandomErasing": {"p": 0.7}},
+        {"RandomErasing": {"value": "random"}},
+        {"RandomApply": {"transforms": ["RandomHorizontalFlip", {"GaussianNoise": {}}]}},
     ]
-    sizing = random.choice(
+    anywhere += [] if masks else ["RandAugment", {"RandomChoice": {"transforms": ["AugMix"]}}]
+    sizings: list[list[Any]] = [
+        [{"RandomResizedCrop": {"size": size}}],
+        [{"RandomCrop": {"size": size, "pad_if_needed": True, "fill": 0.5}}],
+        [{"RandomCrop": {"size": size, "padding": [2, 1], "pad_if_needed": True}}],
+        [{"Resize": {"size": [16, 18]}}, {"RandomCrop": {"size": size, "padding": 4}}],
+        [{"CenterCrop": {"size": [20, 40]}}, {"RandomCrop": {"size": size}}],
         [
-            [{"RandomResizedCrop": {"size": size}}],
-            [{"RandomCrop": {"size": size, "pad_if_needed": True, "fill": 0.5}}],
-            [{"RandomCrop": {"size": size, "padding": [2, 1], "pad_if_needed": True}}],
-            [{"Resize": {"size": [16, 18]}}, {"RandomCrop": {"size": size, "padding": 4}}],
-            [
-                {"Resize": {"size": 15}},
-                {"RandomCrop": {"size": size, "padding": 3, "padding_mode": "reflect"}},
-            ],
-            [{"Resize": {"size": 16}}, {"CenterCrop": {"size": size}}],
-        ]
-    )
-    before = random.sample(anywhere, random.randint(0, 2))
-    return [*before, *sizing, *random.sample(anywhere, random.randint(0, 2))]
+            {"Resize": {"size": 15}},
+            {"RandomCrop": {"size": size, "padding": 3, "padding_mode": "reflect"}},
+        ],
+        [{"Resize": {"size": 16}}, {"CenterCrop": {"size": size}}],
+    ]
+    sizing = random.choice(sizings)
+    before = random.sample([*anywhere, "RandomZoomOut"], random.randint(0, 2))
+    behind = random.sample([*anywhere, "RandomPerspective"], random.randint(0, 2))
+    chain: list[Any] = [*before, *sizing, *behind]
+    return chain
 
 
 def _evaluate(random: Random) -> list[Any]:
     size = [HEIGHT, WIDTH]
-    return random.choice(
-        [
-            [{"Resize": {"size": size}}],
-            [{"Resize": {"size": 14}}, {"CenterCrop": {"size": size}}],
-            [{"Resize": {"size": 20}}, {"CenterCrop": {"size": 16}}, {"Resize": {"size": size}}],
-        ]
-    )
+    ways: list[list[Any]] = [
+        [{"Resize": {"size": size}}],
+        [{"Resize": {"size": 14}}, {"CenterCrop": {"size": size}}],
+        [{"Resize": {"size": 20}}, {"CenterCrop": {"size": 16}}, {"Resize": {"size": size}}],
+    ]
+    return random.choice(ways)
 
 
 def test_tensors_in_other_batches_are_the_same(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netspec.api import check as check
     from netspec.api import evaluate as evaluate
     from netspec.api import export_onnx as export_onnx
+    from netspec.api import inspect_data as inspect_data
     from netspec.api import predict as predict
     from netspec.api import train as train
     from netspec.api import verify as verify
@@ -48,6 +49,7 @@ _HOMES = {
     "evaluate": "netspec.api",
     "export_onnx": "netspec.api",
     "from_module": "netspec.introspection",
+    "inspect_data": "netspec.api",
     "load": "netspec.spec.loading",
     "loads": "netspec.spec.loading",
     "plan": "netspec.planning:make_plan",

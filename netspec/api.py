@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from netspec.data.dataset import PartName
+    from netspec.data.summary import Summary
     from netspec.diagnostics import Diagnostic
     from netspec.export.writing import Export
     from netspec.planning import Plan
@@ -65,6 +66,38 @@ def emit(spec: Spec, form: str) -> str:
     from netspec.planning import make_plan
 
     return FORMATS[form](make_plan(spec))
+
+
+def inspect_data(
+    spec: Spec,
+    *,
+    part: PartName | None = None,
+    preview: str | Path | None = None,
+    seed: int | None = None,
+    epoch: int = 0,
+) -> Summary:
+    """What a spec's data are: samples, classes, sizes, and the numbers that the network gets; of
+    all parts, or of one.
+
+    preview: an image file to write, a contact sheet of that part's samples, by default the training
+    part's, augmented as in this epoch; `seed` (default: the run's) draws them. Raises SpecError,
+    InputError, SetupError.
+    """
+    from netspec.data.loading import load
+    from netspec.data.summary import summarize
+    from netspec.planning import make_plan
+
+    plan = make_plan(spec)
+    if preview is None:
+        return summarize(plan, load(plan), part)
+    from netspec.data import preview as sheet
+
+    path, draw = Path(preview), plan.spec.seed if seed is None else seed
+    sheet.check(plan, path)
+    dataset = load(plan)
+    found = summarize(plan, dataset, part)
+    sheet.write(plan, dataset, path, part or "train", seed=draw, epoch=epoch)
+    return found
 
 
 def train(

@@ -16,6 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--prepared", type=int, default=150, help="random images through random exported chains"
     )
+    parser.addoption(
+        "--tables", type=int, default=6, help="random tables that are learned from and exported"
+    )
     parser.addoption("--nets", type=int, default=200, help="random nets in the soundness tests")
     parser.addoption("--mutants", type=int, default=300, help="random changes of shipped specs")
     parser.addoption(

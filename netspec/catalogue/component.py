@@ -48,12 +48,19 @@ class Param:
 class Refusal(Exception):
     """A rule says no: why, about which parameter (None: the entry as a whole), and what to do.
 
-    `about`: the nested component that it is about, as the spec names it; None: the entry itself.
+    `within`: the way to a place within the parameter's value. `about`: the nested component that
+    it is about, as the spec names it; None: the entry itself.
     """
 
-    def __init__(self, message: str, remedy: Remedy = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        remedy: Remedy = None,
+        param: str | None = None,
+        within: tuple[str | int, ...] = (),
+    ) -> None:
         super().__init__(message)
-        self.message, self.remedy, self.param = message, remedy, param
+        self.message, self.remedy, self.param, self.within = message, remedy, param, within
         self.about: Any = None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from netspec.shapes import Shape
+from netspec.tables import Category, Column, Layout
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,55 @@ class Preparation:
         """What makes it this preparation and no other, in plain types; statistics are learned, as
         weights are."""
         return [self.kind, str(self.shape), self.dtype]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a table, of which `categories` make one number each, and numbers one.
+
+    `fill`: what stands for a missing value: `median` or `mean` of the others, a number, or a
+    category; None: none may be missing.
+    """
+
+    name: str
+    standardize: bool = False
+    categories: tuple[Category, ...] | None = None
+    fill: Category | None = None
+
+    @property
+    def width(self) -> int:
+        return 1 if self.categories is None else len(self.categories)
+
+    @property
+    def column(self) -> Column:
+        return Column(
+            self.name, self.categories, self.fill is not None, bounded=not self.standardize
+        )
+
+
+@dataclass(frozen=True)
+class Table(Preparation):
+    """Of a row's columns, categories as their index and missing values as NaN: the numbers of all
+    features in their order. `layout`: how a file that is predicted from is written."""
+
+    features: tuple[Feature, ...]
+    layout: Layout
+
+    @classmethod
+    def of(cls, features: tuple[Feature, ...], layout: Layout) -> Table:
+        return cls(
+            kind="table",
+            shape=(len(features),),
+            dtype="float64",
+            statistics=dict.fromkeys(("fill", "mean", "deviation"), len(features)),
+            target="netspec.data.tables:PreparedTable",
+            features=features,
+            layout=layout,
+        )
+
+    @property
+    def width(self) -> int:
+        return sum(feature.width for feature in self.features)
+
+    def canonical(self) -> Any:
+        return [[each.name, each.standardize, each.categories, each.fill] for each in self.features]

@@ -14,6 +14,7 @@ from netspec.catalogue.component import Component, Param
 from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
 from netspec.catalogue.layers.structure import REPEAT, Container
+from netspec.catalogue.sources import tables
 from netspec.catalogue.transforms import TRANSFORMS, Transform
 from netspec.catalogue.types import show
 
@@ -49,6 +50,7 @@ _SECTIONS = (
     sections.INPUT,
     sections.DATA,
     sections.SPLIT,
+    tables.FEATURE,
     sections.TRAIN,
     sections.CHECKPOINT,
     sections.ONNX,

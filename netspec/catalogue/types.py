@@ -131,6 +131,8 @@ def canonical(kind: Type, value: Any) -> Any:
         return float(value)
     if isinstance(kind, ListOf):
         return [canonical(kind.item, item) for item in value]
+    if isinstance(kind, MappingOf):
+        return {name: canonical(kind.item, item) for name, item in value.items()}
     return value
 
 
@@ -290,6 +292,30 @@ class ListOf:
         return {"type": "array", "items": schema_of(self.item), **bounds}
 
 
+@dataclass(frozen=True, eq=False)
+class MappingOf:
+    """A mapping of names that the user chooses, in the order written, to values of one type."""
+
+    names: str
+    item: Type
+
+    @property
+    def expected(self) -> str:
+        return f"a mapping of {self.names} to {self.item.expected}"
+
+    def accepts(self, value: object) -> bool:
+        return (
+            isinstance(value, dict) and bool(value) and all(map(self.item.accepts, value.values()))
+        )
+
+    def core(self) -> JsonSchema:
+        return {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": schema_of(self.item),
+        }
+
+
 NUMERIC = {"integer", "number"}
 
 
@@ -350,6 +376,19 @@ class OneOrMore(Either):
 def spread(value: Any, rank: int) -> tuple[Any, ...]:
     """`3` → `(3, 3)`, `[3, 5]` → `(3, 5)`."""
     return tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+
+
+class WordOr(Either):
+    """One of a few words, or something else that is no string."""
+
+    def __init__(self, word: Choice, other: Type) -> None:
+        super().__init__(word, other)
+        self.word, self.other = word, other
+
+    def core(self) -> JsonSchema:
+        word = {**self.word.core(), "errorMessage": f"must be {self.expected}"}
+        other = {**self.other.core(), "errorMessage": f"must be {self.expected}"}
+        return {"if": {"type": "string"}, "then": word, "else": other}
 
 
 def optional(kind: Type) -> Either:

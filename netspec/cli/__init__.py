@@ -15,7 +15,7 @@ from netspec.cli import console
 from netspec.diagnostics import Code, Diagnostic, NetspecError, Place, SetupError
 from netspec.version import VERSION
 
-VERBS = ("validate", "build", "train", "evaluate", "export", "predict", "verify", "schema")
+VERBS = ("validate", "build", "data", "train", "evaluate", "export", "predict", "verify", "schema")
 
 # Which extra brings a package that is missing.
 EXTRAS = {

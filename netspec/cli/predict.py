@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @runtime_device_option
 def command(model: Path, inputs: tuple[str, ...], top: int, as_json: bool, device: str) -> None:
-    """Predict image files, folders of them, or .npy arrays.
+    """Predict image files, folders of them, .npy arrays, or the rows of a table in a CSV file.
 
     An input that is wrong is reported, the others are answered, and the status is 1.
     """

@@ -71,7 +71,7 @@ def _refused(document: Document, route: Route, code: Code = Code.DATA) -> Iterat
     try:
         yield
     except Refusal as refusal:
-        at = route if refusal.param is None else (*route, refusal.param)
+        at = route if refusal.param is None else (*route, refusal.param, *refusal.within)
         raise document.error(code, refusal.message, at, refusal.remedy) from None
 
 

@@ -147,7 +147,7 @@ def synthetic(request: Request) -> Dataset:
     loss, loss_args = loss_of(plan)
     bounds = loss.bounds(loss_args) if loss else ANY
     if bounds.ends:
-        targets = torch.where(scores > 0, bounds.high, bounds.low)
+        targets = torch.where(scores > 0, float(bounds.high), float(bounds.low))
     else:
         targets = (scores > 0).to(torch.float32) if target.binary else scores
     return Dataset({"train": Part(inputs, targets.clamp(bounds.low, bounds.high))}, target)

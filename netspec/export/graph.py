@@ -15,6 +15,7 @@ import onnx_ir
 import torch
 from torch import Tensor, nn
 
+from netspec.catalogue import preparations as catalogue
 from netspec.catalogue.transforms import AtLeast
 from netspec.data.dataset import Statistics
 from netspec.data.preparation import preparing
@@ -23,7 +24,7 @@ from netspec.data.sources import vocabulary
 from netspec.diagnostics import Code, SpecError
 from netspec.export.rewriting import rewritten
 from netspec.planning import Plan
-from netspec.runtime.metadata import Kind
+from netspec.runtime.metadata import Kind, Table
 from netspec.runtime.vectors import noise
 from netspec.shapes import Dim, Expr, Shape, at, name
 
@@ -35,8 +36,11 @@ class Deployed(nn.Module):
     takes.
     """
 
-    def __init__(self, model: nn.Module, preprocessing: nn.Module | None, activation: str) -> None:
+    def __init__(
+        self, takes: Taken, model: nn.Module, preprocessing: nn.Module | None, activation: str
+    ) -> None:
         super().__init__()
+        self.takes = takes
         self.preprocessing = preprocessing
         self.model = model
         self.activation = activation
@@ -60,7 +64,8 @@ def deployed(plan: Plan, model: nn.Module, statistics: Statistics | None = None)
     """The module that is exported, in evaluation mode on the CPU."""
     whole = plan.pipeline if prepares(plan) else None
     preprocessing = preparing(whole, statistics) if whole else None
-    return Deployed(model, preprocessing, plan.spec.onnx.output).cpu().eval()
+    takes = taken(plan, statistics)
+    return Deployed(takes, model, preprocessing, plan.spec.onnx.output).cpu().eval()
 
 
 def in_float64(module: Deployed) -> Deployed:
@@ -92,9 +97,10 @@ class Taken(NamedTuple):
     kind: Kind
     shape: Shape
     dtype: str
+    table: Table | None = None
 
 
-def taken(plan: Plan) -> Taken:
+def taken(plan: Plan, statistics: Statistics | None = None) -> Taken:
     """What the graph takes."""
     pipeline = plan.pipeline if prepares(plan) else None
     if pipeline and pipeline.raw:
@@ -104,19 +110,28 @@ def taken(plan: Plan) -> Taken:
         return Taken("images", (height, width, raw.channels), "uint8")
     if pipeline and pipeline.preparation:
         stated = pipeline.preparation
-        return Taken(stated.kind, stated.shape, stated.dtype)
+        table = None
+        if isinstance(stated, catalogue.Table):
+            assert statistics is not None
+            columns = tuple(feature.column for feature in stated.features)
+            mean, deviation = (
+                tuple(map(float, statistics[name])) for name in ("mean", "deviation")
+            )
+            table = Table(columns, mean, deviation, stated.layout)
+        return Taken(stated.kind, stated.shape, stated.dtype, table)
     return Taken("tensor", plan.input.shape, plan.input.dtype)
 
 
-def example(plan: Plan, batch: int, seed: int = 1, larger: int = 0) -> Tensor:
+def example(plan: Plan, takes: Taken, batch: int, seed: int = 1, larger: int = 0) -> Tensor:
     """Seeded noise as the graph takes it; named sizes are `larger` than they need to be."""
-    shape = example_shape(plan, batch, larger)
-    return torch.from_numpy(noise(shape, taken(plan).dtype, seed, vocabulary(plan)))
+    shape = example_shape(plan, takes, batch, larger)
+    draws = takes.table.draws if takes.table else ()
+    return torch.from_numpy(noise(shape, takes.dtype, seed, vocabulary(plan), draws))
 
 
-def example_shape(plan: Plan, batch: int, larger: int = 0) -> tuple[int, ...]:
+def example_shape(plan: Plan, takes: Taken, batch: int, larger: int = 0) -> tuple[int, ...]:
     """The shape of `example`."""
-    shape = taken(plan).shape
+    shape = takes.shape
     names = sorted(set().union(*(dim.names for dim in shape if isinstance(dim, Expr))))
     values = {each: plan.least.get(each, 32) + larger + offset for offset, each in enumerate(names)}
     return (batch, *(at(dim, values) for dim in shape))
@@ -128,14 +143,14 @@ def convert(plan: Plan, module: Deployed) -> onnx.ModelProto:
     Raises SpecError where torch cannot export the network.
     """
     names: dict[int, Any] = {0: "batch"}
-    for axis, dim in enumerate(taken(plan).shape, start=1):
+    for axis, dim in enumerate(module.takes.shape, start=1):
         if isinstance(dim, Expr):
             names[axis] = str(dim) if str(dim).isidentifier() else torch.export.Dim.DYNAMIC
     try:
         with _quiet(), rewritten(module):
             program = torch.onnx.export(
                 module,
-                (example(plan, batch=2, larger=16),),
+                (example(plan, module.takes, batch=2, larger=16),),
                 dynamo=True,
                 dynamic_shapes=(names,),
                 input_names=["input"],

@@ -20,7 +20,7 @@ def refuse(
 ) -> None:
     """Against a component; at its name where the parameter is not written."""
     written = refusal.param is not None and refusal.param in named.args
-    path = (*named.path, str(refusal.param)) if written else named.path
+    path = (*named.path, str(refusal.param), *refusal.within) if written else named.path
     message = refusal.message
     if not message.startswith(named.type):
         message = f"{named.type}: {message}"

@@ -68,6 +68,18 @@ class Fields:
             raise ValueError(f"'{key}' lies outside 0 to a million")
         return float(value)
 
+    def real(self, key: str) -> float:
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, float) or not math.isfinite(value):
+            raise ValueError(f"'{key}' is not a finite number")
+        return value
+
+    def truth(self, key: str) -> bool:
+        value = self.get(key)
+        if not isinstance(value, bool):
+            raise ValueError(f"'{key}' is neither true nor false")
+        return value
+
     def sizes(self, key: str) -> tuple[int, ...]:
         """A shape of numbers alone, none of them 0."""
         found = self.shape(key)

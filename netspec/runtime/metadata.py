@@ -19,8 +19,9 @@ import numpy.typing as npt
 from netspec.diagnostics import Code, InputError
 from netspec.runtime import arrays
 from netspec.runtime.fields import Fields, text
-from netspec.runtime.vectors import MAX_VALUES, Vector, kept_of
+from netspec.runtime.vectors import MAX_VALUES, Draw, Vector, kept_of
 from netspec.shapes import Expr, Shape
+from netspec.tables import Category, Column, Layout
 
 KEY = "netspec"
 PARTS = ("train", "validation", "test")
@@ -29,6 +30,7 @@ MAX_NAMES = 1_000_000
 MAX_VECTORS = 64
 MAX_VECTOR_BYTES = 1 << 24  # the values that one keeps, unpacked
 MAX_SEED = (1 << 32) - 1
+MAX_CATEGORY = 2.0**128  # beyond a float32's
 
 Kind = Literal["images", "table", "array", "tensor"]
 Activation = Literal["none", "softmax", "sigmoid"]
@@ -38,18 +40,38 @@ Array = npt.NDArray[Any]
 _DTYPES = ("uint8", "float32", "float64", "int64")
 
 
+@dataclass(frozen=True)
+class Table:
+    """The columns of a raw sample, with what their numbers were around in training, as `draws`
+    draws them; `layout`: how a file of them is written."""
+
+    columns: tuple[Column, ...]
+    centers: tuple[float, ...]
+    spreads: tuple[float, ...]
+    layout: Layout
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        return tuple(
+            Draw(center, spread, len(column.categories or ()), column.missing)
+            for column, center, spread in zip(self.columns, self.centers, self.spreads, strict=True)
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """What the graph takes: `shape` is one sample's, without the batch.
 
     `kind`: a tensor is what the network takes; images, tables and arrays are raw samples, of which
     the graph makes that. Images are uint8 [height, width, channels]. Each dimension is a number or
-    grows with one name (`H`, `4*H`); an image's channels are a number.
+    grows with one name (`H`, `4*H`); an image's channels are a number. Tables are float64
+    [columns], categories by their index and missing values as NaN.
     """
 
     kind: Kind
     shape: Shape
     dtype: str
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +123,7 @@ class Metadata:
                     "kind": self.input.kind,
                     "shape": _plain(self.input.shape),
                     "dtype": self.input.dtype,
+                    **({"table": _plain_table(self.input.table)} if self.input.table else {}),
                 },
                 "least": dict(self.least),
                 "output": {
@@ -152,6 +175,7 @@ def _metadata(found: object) -> Metadata:
         kind=cast(Kind, taken.one_of("kind", get_args(Kind))),
         shape=taken.shape("shape"),
         dtype=taken.one_of("dtype", _DTYPES),
+        table=_table(taken.inner("table")) if taken.get("kind") == "table" else None,
     )
     names = _check(input)
     least = fields.inner("least")
@@ -223,7 +247,59 @@ def _check(input: Input) -> frozenset[str]:
     pixels = input.dtype == "uint8" and len(input.shape) == 3 and isinstance(input.shape[2], int)
     if input.kind == "images" and not pixels:
         raise ValueError("images are uint8 [height, width, channels]")
+    if input.table and (input.dtype, input.shape) != ("float64", (len(input.table.columns),)):
+        raise ValueError("a table is float64 [columns]")
     return frozenset(names)
+
+
+def _table(fields: Fields) -> Table:
+    found = [Fields(each, "a column") for each in fields.items("columns", MAX_NAMES)]
+    columns = tuple(map(_column, found))
+    if not columns or len({each.name for each in columns}) != len(columns):
+        raise ValueError("'columns' has no columns, or two of one name")
+    delimiter = fields.get("delimiter")
+    if delimiter is not None and (len(text(delimiter, "'delimiter'")) != 1 or delimiter == '"'):
+        raise ValueError("'delimiter' is no character between cells")
+    return Table(
+        columns,
+        tuple(each.real("center") for each in found),
+        tuple(each.real("spread") for each in found),
+        Layout(None if delimiter is None else str(delimiter), fields.truth("header")),
+    )
+
+
+def _column(fields: Fields) -> Column:
+    categories = None
+    if fields.get("categories") is not None:
+        categories = tuple(map(_category, fields.items("categories", MAX_NAMES)))
+        if not categories:
+            raise ValueError("'categories' is empty")
+    return Column(fields.text("name"), categories, fields.truth("missing"), fields.truth("bounded"))
+
+
+def _category(found: object) -> Category:
+    if isinstance(found, bool) or (isinstance(found, int | float) and abs(found) < MAX_CATEGORY):
+        return found
+    return text(found, "a category")
+
+
+def _plain_table(table: Table) -> dict[str, object]:
+    measures = zip(table.columns, table.centers, table.spreads, strict=True)
+    return {
+        "delimiter": table.layout.delimiter,
+        "header": table.layout.header,
+        "columns": [
+            {
+                "name": column.name,
+                "categories": column.categories,
+                "missing": column.missing,
+                "bounded": column.bounded,
+                "center": center,
+                "spread": spread,
+            }
+            for column, center, spread in measures
+        ],
+    }
 
 
 def _plain_vector(vector: Vector) -> dict[str, object]:

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from netspec import images
+from netspec import images, tables
 from netspec.diagnostics import Code, InputError, NetspecError
 from netspec.runtime import arrays
-from netspec.runtime.metadata import Metadata
+from netspec.runtime.metadata import Metadata, Table
 from netspec.shapes import show
 from netspec.sizes import describe, fixed, solve
 
@@ -70,13 +70,23 @@ def _files(metadata: Metadata, path: Path) -> Iterable[Path]:
     if metadata.input.kind == "images":
         found, wanted = images.find(path), "images"
     else:
-        found, wanted = sorted(p for p in path.rglob("*.npy") if p.is_file()), ".npy files"
+        endings = (".npy", *tables.SUFFIXES) if metadata.input.table else (".npy",)
+        found = sorted(
+            each
+            for each in path.rglob("*")
+            if each.name.lower().endswith(endings) and each.is_file()
+        )
+        wanted = f"{' or '.join(endings)} files"
     if not found:
         raise _wrong(str(path), f"the folder holds no {wanted}", f"name a folder with {wanted}")
     return found
 
 
 def _samples(metadata: Metadata, label: str, found: One, refuse: Refuse) -> Iterator[Sample]:
+    table = metadata.input.table
+    if table and isinstance(found, str | os.PathLike) and Path(found).suffix.lower() != ".npy":
+        yield from _rows(table, Path(found), refuse)
+        return
     try:
         batch = _batch(metadata, label, found)
     except NetspecError as error:
@@ -84,7 +94,12 @@ def _samples(metadata: Metadata, label: str, found: One, refuse: Refuse) -> Iter
         return
     for index, sample in enumerate(batch):
         name = label if len(batch) == 1 else f"{label}[{index}]"
-        if np.isfinite(sample).all():
+        if table:
+            try:
+                yield name, _checked(table, name, sample)
+            except NetspecError as error:
+                refuse(error)
+        elif np.isfinite(sample).all():
             yield name, sample
         else:
             refuse(
@@ -95,6 +110,47 @@ def _samples(metadata: Metadata, label: str, found: One, refuse: Refuse) -> Iter
                     "replace them, as was done with the samples of the training",
                 )
             )
+
+
+def _rows(table: Table, path: Path, refuse: Refuse) -> Iterator[Sample]:
+    """The rows of a CSV file, each under its line, of the columns that the model takes."""
+    try:
+        records = tables.Records(path, table.layout)
+        places = [tables.place(column.name, records.names) for column in table.columns]
+    except tables.Wrong as wrong:
+        refuse(_wrong(str(path), wrong.message, wrong.remedy))
+        return
+    except NetspecError as error:
+        refuse(error)
+        return
+    following = iter(records)
+    while True:
+        try:
+            line, cells = next(following)
+            records.check(line, cells)
+            sample = np.empty(len(places))
+            for index, (column, place) in enumerate(zip(table.columns, places, strict=True)):
+                try:
+                    sample[index] = column.value(cells[place])
+                except tables.Wrong as wrong:
+                    message = f"column '{column.name}': {wrong.message}"
+                    raise records.wrong(line, message, wrong.remedy) from None
+        except StopIteration:
+            return
+        except NetspecError as error:
+            refuse(error)
+        else:
+            yield f"{path}:{line}", sample
+
+
+def _checked(table: Table, label: str, sample: Array) -> Array:
+    """A row of a table. Raises InputError where a column cannot hold its value."""
+    for column, value in zip(table.columns, sample, strict=True):
+        try:
+            column.check(float(value))
+        except tables.Wrong as wrong:
+            raise _wrong(label, f"column '{column.name}': {wrong.message}", wrong.remedy) from None
+    return sample
 
 
 def _batch(metadata: Metadata, label: str, found: One) -> Array:
@@ -205,5 +261,5 @@ def _unfit(metadata: Metadata, label: str, found: Sequence[int]) -> NetspecError
     )
 
 
-def _wrong(label: str, message: str, remedy: str) -> NetspecError:
+def _wrong(label: str, message: str, remedy: str | None) -> NetspecError:
     return InputError.of(Code.INPUT, message, file=label, remedy=remedy)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +33,23 @@ class Vector:
     scale: float
 
 
-def noise(shape: tuple[int, ...], dtype: str, seed: int, below: int = 1) -> Array:
+class Draw(NamedTuple):
+    """How a table's column is drawn: numbers within 3 `spread` of `center`, or indices of as many
+    `categories`; `missing`: every eighth value is, more or less."""
+
+    center: float
+    spread: float
+    categories: int = 0
+    missing: bool = False
+
+
+def noise(
+    shape: tuple[int, ...], dtype: str, seed: int, below: int = 1, columns: Sequence[Draw] = ()
+) -> Array:
     """A batch [N, …] of seeded noise, each sample of a contrast and brightness of its own.
 
-    uint8: from 0 to 255; float32: within -3 to 3; int64: from 0 to below `below`. Of
+    uint8: from 0 to 255; float32 and float64: within -3 to 3; int64: from 0 to below `below`;
+    a table's `columns` as they say. Of
     `RandomState.random_sample` alone, whose numbers no numpy changes (NEP 19).
     """
     draw = np.random.RandomState(seed)
@@ -51,6 +65,11 @@ def noise(shape: tuple[int, ...], dtype: str, seed: int, below: int = 1) -> Arra
                 batch[index] = np.floor(256 * (contrast * values + (1 - contrast) * brightness))
             case _:
                 batch[index] = 4 * contrast * (values - 0.5) + 2 * (brightness - 0.5)
+    if columns:
+        centers, spreads, categories, missing = map(np.array, zip(*columns, strict=True))
+        indices = np.floor(categories * draw.random_sample(shape))
+        batch = np.where(categories > 0, indices, centers + spreads * batch)
+        batch[missing & (draw.random_sample(shape) < 1 / 8)] = np.nan
     return batch
 
 

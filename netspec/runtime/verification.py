@@ -81,7 +81,10 @@ def verify(session: Session) -> Verification:
         )
     distance = Distance(0, 0)
     for vector in account.vectors:
-        found = session.run(noise(vector.shape, account.input.dtype, vector.seed, vector.below))
+        taken = account.input
+        draws = taken.table.draws if taken.table else ()
+        batch = noise(vector.shape, taken.dtype, vector.seed, vector.below, draws)
+        found = session.run(batch)
         if found.shape != vector.output or not np.isfinite(found).all():
             distance |= APART
         else:

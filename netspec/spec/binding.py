@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.catalogue.component import Component, OneOf, Refusal, Section
-from netspec.catalogue.types import Either, ListOf, PerDimension, Type, canonical, problem
+from netspec.catalogue.types import (
+    Either,
+    ListOf,
+    MappingOf,
+    PerDimension,
+    Type,
+    canonical,
+    problem,
+)
 from netspec.diagnostics import Code, Remedy
 from netspec.spec import checking
 from netspec.spec.document import Route
@@ -96,6 +104,10 @@ class Binder:
                 return self.args(kind.component, value, path)
             case ListOf() if isinstance(value, list):
                 return self._list(kind, value, path)
+            case MappingOf() if isinstance(value, dict):
+                return {
+                    name: self.bind(kind.item, item, (*path, name)) for name, item in value.items()
+                }
         before = self.findings.within(path)
         resolved = self.resolve(value, path)
         if not before and not self.findings.within(path):
@@ -174,7 +186,7 @@ def _structured(kind: Type) -> bool:
     match kind:
         case OneOf() | Section():
             return True
-        case ListOf():
+        case ListOf() | MappingOf():
             return _structured(kind.item)
         case Either():
             return any(map(_structured, kind.kinds))
@@ -185,7 +197,7 @@ def _alternative(kind: Either, value: Any) -> Type:
     """The one of a type's alternatives that has the form of what is written; or all of them."""
     match value:
         case dict():
-            forms: tuple[type, ...] = (OneOf, Section)
+            forms: tuple[type, ...] = (OneOf, Section, MappingOf)
         case list():
             forms = () if isinstance(kind, PerDimension) else (ListOf,)
         case str():

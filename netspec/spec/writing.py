@@ -16,7 +16,7 @@ from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.structure import Branches, Container
 from netspec.catalogue.sources import SOURCES
-from netspec.catalogue.types import PATH
+from netspec.catalogue.types import PATH, MappingOf
 from netspec.shapes import Shape, Tensor
 from netspec.spec.model import Entry, Expect, Freeze, InitRule, Named, Spec
 from netspec.spec.scalars import FLOAT, INTEGER
@@ -72,7 +72,19 @@ def _significant(spec: Spec) -> Any:
     exported = replace(spec, exports=True).with_initializers(
         lambda named: _without_paths(named, INITIALIZERS)
     )
+    if spec.data:
+        source = _in_order(spec.data.source)
+        exported = replace(exported, data=spec.data._replace(source=source))
     return _without(resolved(exported, paths=False), ("description", "expect"))
+
+
+def _in_order(source: Named) -> Named:
+    """Mappings whose order counts as lists, which are never sorted."""
+    args = dict(source.args)
+    for param in SOURCES[source.type].params:
+        if isinstance(param.type, MappingOf) and param.name in args:
+            args[param.name] = [{name: each} for name, each in args[param.name].items()]
+    return replace(source, args=args)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -137,9 +137,13 @@ class Run:
         stated = self.plan.pipeline and self.plan.pipeline.preparation
         if not stated:
             return None
-        found: Any = json.loads(self._read(STATISTICS))
-        sizes = {name: sum(map(math.isfinite, numbers)) for name, numbers in found.items()}
-        if sizes != dict(stated.statistics):
+        content = self._read(STATISTICS)
+        try:
+            found: Any = json.loads(content)
+            sizes = {name: sum(map(math.isfinite, numbers)) for name, numbers in found.items()}
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            sizes = None
+        if sizes != stated.statistics:
             raise InputError.of(
                 Code.RUN,
                 "holds other statistics than the run's spec learns",

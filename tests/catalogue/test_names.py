@@ -26,6 +26,10 @@ OTHER_MEANINGS = {
     ("export/writing.py", "tensor"): "a kind of input, beside images",
     ("images.py", "JPEG"): "Pillow's name of a format",
     ("images.py", "RGB"): "Pillow's name of a mode",
+    ("data/preview.py", "JPEG"): "Pillow's name of a format",
+    ("data/preview.py", "RGB"): "Pillow's name of a mode",
+    ("export/graph.py", "tensor"): "a kind of input, beside images",
+    ("export/evaluation.py", "tensor"): "a kind of input, beside images",
 }
 
 

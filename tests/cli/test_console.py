@@ -43,6 +43,7 @@ VERBS: dict[str, list[str | bytes | Path]] = {
     "build": ["build", "net.yaml"],
     "build --emit": ["build", "net.yaml", "--emit", "python"],
     "validate": ["validate", "net.yaml"],
+    "data": ["data", "net.yaml"],
     "verify": ["verify", EXAMPLE],
     "predict": ["predict", EXAMPLE, ROOT / "specs/samples/digits/digit-0.png"],
     "schema": ["schema", "-o", "out"],

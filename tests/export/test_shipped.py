@@ -19,7 +19,7 @@ from PIL import Image
 
 import netspec
 from netspec.cli.evaluate import command as evaluate
-from netspec.export.graph import deployed, example
+from netspec.export.graph import deployed, example, taken
 from netspec.runtime.verification import verify
 from netspec.spec.loading import loads
 from netspec.training.run import load_weights
@@ -47,7 +47,7 @@ def torchs(made: Exported, batch: np.ndarray) -> np.ndarray:
 def test_the_file_says_what_torch_says_at_any_batch(name: str, exported: Export) -> None:
     made = exported(name)
     for batch in (1, 3, 11):
-        sample = example(made.plan, batch, seed=batch).numpy()
+        sample = example(made.plan, taken(made.plan), batch, seed=batch).numpy()
         found = made.session.run(sample)
         assert found.shape == (batch, *made.plan.output.shape)
         np.testing.assert_allclose(found, torchs(made, sample), rtol=1e-3, atol=1e-4)
@@ -101,7 +101,7 @@ def test_tasks_names_and_inputs(exported: Export) -> None:
 def test_softmax_and_sigmoid_are_in_the_graph(exported: Export) -> None:
     def outputs(name: str) -> np.ndarray:
         made = exported(name)
-        return made.session.run(example(made.plan, 5).numpy())
+        return made.session.run(example(made.plan, taken(made.plan), 5).numpy())
 
     np.testing.assert_allclose(outputs("digits").sum(1), 1, rtol=1e-5)
     yes = outputs("perceptron")
@@ -158,7 +158,7 @@ print(*output[0])
 
 def test_the_file_predicts_without_torch(exported: Export, tmp_path: Path) -> None:
     made = exported("digits")
-    image = example(made.plan, 1, seed=9).numpy()[0]
+    image = example(made.plan, taken(made.plan), 1, seed=9).numpy()[0]
     Image.fromarray(image[:, :, 0]).save(tmp_path / "digit.png")
     done = subprocess.run(
         [sys.executable, "-c", PREDICT, str(made.path), str(tmp_path / "digit.png")],

@@ -130,6 +130,31 @@ def test_outputs_close_to_nothing_are_exported(layers: str, tmp_path: Path) -> N
     assert writing.write(made, model, tmp_path / "a.onnx").path.exists()
 
 
+# What rounding leaves of a mean that is zero decides what ReLU lets pass, and is normalized then:
+# in some batches torch leaves nothing where onnxruntime does.
+NOISE = (
+    "Parallel: {branches: [[], [], [Mean: {dim: 1, keepdim: true}]], merge: mul}, ReLU, LayerNorm"
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "first"), [(17, ""), (6, "Softshrink, "), (5, "RMSNorm, "), (9, "")]
+)
+def test_outputs_that_are_rounding_alone_are_exported_with_a_warning(
+    size: int, first: str, tmp_path: Path
+) -> None:
+    made = spec(f"{first}GroupNorm: {{num_groups: 1}}, {NOISE}", f"[{size}]")
+    (found,) = netspec.export_onnx(made, tmp_path / "a.onnx").warnings
+    assert (found.severity, found.code) == ("warning", "export")
+    assert "float32 itself loses a tenth or more" in found.message
+    assert verify(netspec.Session(tmp_path / "a.onnx")).ok
+
+
+def test_outputs_that_float32_can_say_are_exported_without(tmp_path: Path) -> None:
+    made = spec("Linear: {out_features: 4}, GroupNorm: {num_groups: 1}", "[6]")
+    assert netspec.export_onnx(made, tmp_path / "a.onnx").warnings == ()
+
+
 def test_a_first_layer_that_works_in_place_is_exported_as_it_is(tmp_path: Path) -> None:
     """What it overwrites is a copy: the sample goes on to onnxruntime, and into the file."""
     done = netspec.export_onnx(spec("CELU: {inplace: true}"), tmp_path / "a.onnx")

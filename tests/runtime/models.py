@@ -12,9 +12,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from netspec.runtime import integrity, metadata
-from netspec.runtime.metadata import Input, Metadata, Output, Tolerance
+from netspec.runtime.metadata import Input, Metadata, Output, Table, Tolerance
 from netspec.runtime.vectors import Vector, noise, probes
 from netspec.shapes import Shape, parse
+from netspec.tables import Column, Layout
 
 NAMES = ("blank", "left", "right")
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
@@ -111,6 +112,42 @@ def values_model(
     }
     text = account(whole, **changes).encode()
     path.write_bytes(content(step_graph(operator, list(shape), kind), text))
+    return path
+
+
+COLUMNS = (
+    Column("area"),
+    Column("city", ("Aachen", "Köln, Nord", True)),
+    Column("rooms", missing=True),
+)
+
+
+def table(layout: Layout | None = None) -> Input:
+    """Of a model that takes COLUMNS."""
+    measures = (100.0, 0.0, 4.0), (50.0, 1.0, 2.0)
+    return Input("table", (3,), "float64", Table(COLUMNS, *measures, layout or Layout()))
+
+
+def table_model(path: Path, layout: Layout | None = None, **changes: Any) -> Path:
+    """A row of COLUMNS → the row, 7 where a value is missing."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("IsNaN", ["x"], ["missing"]),
+            helper.make_node("Where", ["missing", "fill", "x"], ["filled"]),
+            helper.make_node("Cast", ["filled"], ["y"], to=TensorProto.FLOAT),
+        ],
+        "table",
+        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, ["batch", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(np.array(7.0), "fill")],
+    )
+    changes = {
+        "classes": None,
+        "input": table(layout),
+        "output": Output("none", "values", (3,)),
+        **changes,
+    }
+    path.write_bytes(content(graph, account((3,), **changes).encode()))
     return path
 
 

@@ -14,6 +14,7 @@ import pytest
 from netspec.diagnostics import Code, InputError
 from netspec.runtime.metadata import Input, Metadata, Output, decode
 from netspec.runtime.vectors import MAX_VALUES, PROBES, Vector
+from netspec.tables import Layout
 from tests.runtime import models
 
 SHAPE = models.sized("4*H", "W", 3)
@@ -50,6 +51,65 @@ def test_round_trip() -> None:
         assert mine.values.dtype == theirs.values.dtype
         np.testing.assert_array_equal(mine.values, theirs.values)
     assert json.loads(text)["input"]["shape"] == ["4*H", "W", 3]
+
+
+def of_rows(**changes: Any) -> Metadata:
+    return models.account(
+        (3,), classes=None, input=models.table(), output=Output("none", "values", (3,)), **changes
+    )
+
+
+def test_columns_come_back() -> None:
+    found = decode(of_rows().encode()).input
+    assert found == models.table()
+    assert found.table is not None
+    truth = found.table.columns[1].categories
+    assert truth is not None and truth[2] is True
+    layout = Layout(";", header=False)
+    text = of_rows()
+    other = models.account(
+        (3,), classes=None, input=models.table(layout), output=text.output
+    ).encode()
+    table = decode(other).input.table
+    assert table is not None and table.layout == layout
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("shape", [4]),
+        ("shape", ["N"]),
+        ("dtype", "float32"),
+        ("table", None),
+        ("table.header", "yes"),
+        ("table.delimiter", ", "),
+        ("table.delimiter", '"'),
+        ("table.delimiter", "\n"),
+        ("table.columns", []),
+        ("table.columns", [{}]),
+        ("table.columns.0.name", 3),
+        ("table.columns.0.name", "\x1b[2J"),
+        ("table.columns.0.name", "rooms"),
+        ("table.columns.0.missing", None),
+        ("table.columns.0.bounded", 1),
+        ("table.columns.0.center", "0"),
+        ("table.columns.0.spread", True),
+        ("table.columns.1.categories", []),
+        ("table.columns.1.categories", "Aachen"),
+        ("table.columns.1.categories", [None]),
+        ("table.columns.1.categories", ["a\nb"]),
+        ("table.columns.1.categories", [1e300]),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_wrong_columns(path: str, value: object) -> None:
+    text = json.loads(of_rows().encode())
+    *above, last = path.split(".")
+    at = text["input"]
+    for key in above:
+        at = at[int(key) if isinstance(at, list) else key]
+    at[last] = value
+    assert "metadata is wrong" in refused(json.dumps(text))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "int64", ">f4", ">i8"])
@@ -198,12 +258,13 @@ def test_every_key_is_needed() -> None:
             if isinstance(value, dict | list):
                 yield from drop(value, (*path, key))
 
-    text = json.loads(whole().encode())
     dropped = 0
-    for path, without in drop(text):
-        assert f"'{path[-1]}'" in refused(without)
-        dropped += 1
-    assert dropped > 25
+    for account in (whole(), of_rows()):
+        text = json.loads(account.encode())
+        for path, without in drop(text):
+            assert f"'{path[-1]}'" in refused(without)
+            dropped += 1
+    assert dropped > 60
 
 
 def test_the_values_of_a_vector_are_bounded() -> None:

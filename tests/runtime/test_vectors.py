@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.runtime.vectors import PROBES, kept_of, noise, probes
+from netspec.runtime.vectors import PROBES, Draw, kept_of, noise, probes
 
 # What every numpy draws, on every machine.
 DRAWN = {
@@ -35,6 +35,20 @@ def test_noise_fills_its_range() -> None:
     assert set(noise(many, "int64", 1, 5).flat) == {0, 1, 2, 3, 4}
     assert not noise(many, "int64", 1).any()
     assert not np.array_equal(noise(many, "uint8", 1), noise(many, "uint8", 2))
+
+
+def test_the_columns_of_a_table_are_drawn_as_they_were() -> None:
+    columns = (Draw(1000, 50), Draw(0, 1, 3), Draw(-2, 0.1, missing=True), Draw(0, 1, 2, True))
+    found = noise((400, 4), "float64", 3, columns=columns)
+    present = ~np.isnan(found)
+    assert present[:, :2].all()
+    for column in (2, 3):
+        assert 0.05 < 1 - present[:, column].mean() < 0.2
+    assert 850 <= found[:, 0].min() < 950 < 1050 < found[:, 0].max() <= 1150
+    assert set(found[:, 1]) == {0, 1, 2}
+    assert np.nanmin(found[:, 2]) >= -2.3 and np.nanmax(found[:, 2]) <= -1.7
+    assert set(found[present[:, 3], 3]) == {0, 1}
+    np.testing.assert_array_equal(noise((400, 4), "float64", 3, columns=columns), found)
 
 
 def test_samples_differ_in_brightness_and_contrast() -> None:

@@ -143,29 +143,27 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on(
 
 
 def test_a_long_validation_stops_as_soon(folder: Path) -> None:
-    # 50 batches to learn from, then 49 950 to measure.
+    # 200 batches to learn from, then 199 800 to measure.
     (folder / "spec.yaml").write_text("""\
 netspec: 1
 name: small
 input: [3]
 model: [Linear: {out_features: 1}]
-data: {source: {Synthetic: {samples: 100000, targets: 1}}, split: {validation: 0.999}}
-train: {epochs: 1, batch_size: 2, loss: MSELoss, optimizer: {SGD: {lr: 0.01}}}
+data: {source: {Synthetic: {samples: 200000, targets: 1}}, split: {validation: 0.999}}
+train: {epochs: 1, batch_size: 1, loss: MSELoss, optimizer: {SGD: {lr: 0.01}}}
 """)
-    began, asked = time.monotonic(), 0.0
 
     def measuring() -> bool:
-        nonlocal asked
         if begun():
             time.sleep(1.0)
-            asked = time.monotonic()
-        return asked > 0
+            return True
+        return False
 
     code, _ = stop(signal.SIGTERM, measuring)
-    # Sooner than it began, whatever the pace of the machine.
-    assert time.monotonic() - asked < asked - began
     assert code == 143
-    assert only_run().state()[0]["position"]["batch"] >= 40
+    run = only_run()
+    assert run.state()[0]["position"]["batch"] >= 40
+    assert run.metrics == []  # nothing was measured to its end
 
 
 def test_a_run_that_is_killed_goes_on_from_its_last_epoch(whole: Run, folder: Path) -> None:

@@ -11,7 +11,10 @@ _BASE = "a base class"
 _LOSS = "a loss that needs more than output and target"
 
 LEFT_OUT: dict[str, str] = {
-    **dict.fromkeys(LOSSES, "a loss: `train.loss`"),
+    **dict.fromkeys(
+        ("BCELoss", *(name for name, loss in LOSSES.items() if loss.target == f"torch.nn:{name}")),
+        "a loss: `train.loss`",
+    ),
     **dict.fromkeys(
         ("Bilinear", "CosineSimilarity", "PairwiseDistance", "Transformer"), _TWO_INPUTS
     ),

@@ -170,6 +170,7 @@ TRANSFORMS = [
         stages=("preprocess",),
         check=_check_statistics,
         doubt=_doubt_statistics,
+        standardizes=True,
     ),
     Transform(
         name="Grayscale",

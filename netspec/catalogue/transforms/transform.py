@@ -96,6 +96,7 @@ class Transform(Component):
     eight_bit: it is made for uint8 images: it is given those, and `fill` from 0 to 255.
     masks: what torchvision does with masks as targets: it moves them as it moves the image, they
         stay as they are, or it refuses them.
+    standardizes: it subtracts `mean` and divides by `std`.
     mixes: it mixes the samples of a batch and their targets, as class probabilities.
     nested: the parameter that lists transforms.
     """
@@ -108,6 +109,7 @@ class Transform(Component):
     augmented: str | None = None
     eight_bit: bool = False
     masks: Literal["move", "stay", "refused"] = "stay"
+    standardizes: bool = False
     mixes: bool = False
     nested: str | None = None
 

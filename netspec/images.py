@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,14 @@ Pixels = npt.NDArray[np.uint8]
 Picture = Image.Image  # for those who know no Pillow
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-EXTENSIONS = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-    | {".ppm", ".pgm", ".pbm", ".pnm"}
-)
+_SUFFIXES = {
+    **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
+    **{f".{kind.lower()}": kind for kind in ("PNG", "BMP", "GIF", "WEBP")},
+}
+EXTENSIONS = frozenset(_SUFFIXES)
+WHITE = 255
 MAX_PIXELS = 89_478_485  # Pillow's own bound, from which it warns: 256 MiB of RGB
 MAX_BYTES = 1 << 29
 
@@ -41,6 +45,7 @@ _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82", "GIF": b";"}
 _HIGH_BYTE = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})  # and PPM's I, scaled by Pillow
 _ALPHA = frozenset({"LA", "PA", "RGBA", "RGBa"})
 _BYTES = _ALPHA | {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"}
+_NUMBERS = _HIGH_BYTE | {"1", "L", "P", "I"}
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,6 +56,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_UPENDING = frozenset({5, 6, 7, 8})
+_TURNED = frozenset({"TIFF"})  # by Pillow itself, its size too
 
 
 def load(path: str | os.PathLike[str], channels: int) -> Pixels:
@@ -70,8 +77,32 @@ def decode(stream: BinaryIO, channels: int, file: str) -> Pixels:
         return _pixels(image, channels, file)
 
 
+class Header(NamedTuple):
+    """What an image file states of itself: its size before it is turned (of TIFF, afterwards), its
+    kind, one of FORMATS, and whether turning exchanges its sides."""
+
+    width: int
+    height: int
+    format: str
+    upended: bool
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height as `load` gives the image."""
+        return (self.height, self.width) if self.upended else (self.width, self.height)
+
+
 def check(path: str | os.PathLike[str]) -> tuple[int, int]:
     """The width and height that an image file's header states, before it is turned.
+
+    Raises InputError as `header` does.
+    """
+    found = header(path)
+    return found.width, found.height
+
+
+def header(path: str | os.PathLike[str]) -> Header:
+    """What an image file states of itself.
 
     Raises InputError as `load` does, but for damage in the middle of a file, which decoding alone
     shows: only a file that lacks its format's end is decoded.
@@ -81,19 +112,81 @@ def check(path: str | os.PathLike[str]) -> tuple[int, int]:
         return examine(stream, file)
 
 
-def examine(stream: BinaryIO, file: str) -> tuple[int, int]:
-    """As `check`, of a file that is open; `file` names it in errors."""
+def examine(stream: BinaryIO, file: str) -> Header:
+    """As `header`, of a file that is open; `file` names it in errors."""
     with _reading(file), Image.open(stream, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _wrong(file, *_TOO_LARGE)
-        size = image.size
+        found = Header(*image.size, _kind(image), _upended(image))
         end = _ENDS.get(str(image.format), b"")
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(end)))
         whole = stream.read() == end
     if not whole:
         stream.seek(0)
         decode(stream, 3, file)
-    return size
+    return found
+
+
+def named(path: str | os.PathLike[str]) -> str | None:
+    """The kind of image, one of FORMATS, that a file's name says it is; None where it says none."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()  # noqa: PTH122 - of 100,000 names
+    return _SUFFIXES.get(suffix)
+
+
+def load_mask(path: str | os.PathLike[str]) -> Pixels:
+    """The classes of a mask file's pixels, uint8 [height, width]: grey values or palette indices,
+    as they stand in the file, turned as its EXIF orientation says.
+
+    Raises InputError as `load` does, and for what has no one number for each pixel: colours, other
+    than of a grey image, transparency, values beyond 255; and for JPEG, which changes values.
+    """
+    file = os.fspath(path)
+    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _wrong(file, *_TOO_LARGE)
+        if _kind(image) == "JPEG":
+            raise _wrong(file, "a mask in JPEG has other values than were drawn", _AS_PNG)
+        image.load()
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        values = _values(image, file)
+    if turn is None:
+        return values
+    return np.array(Image.fromarray(values).transpose(turn))
+
+
+_AS_PNG = "save masks as PNG with one channel: each pixel the number of its class"
+
+
+def _values(image: Image.Image, file: str) -> Pixels:
+    """Of each pixel the number that the file has for it."""
+    if image.mode == "RGB":
+        colours = np.asarray(image)
+        if (colours != colours[..., :1]).any():
+            raise _wrong(file, "the mask is in colours, and a class is a number", _AS_PNG)
+        return np.array(colours[..., 0])
+    if image.mode not in _NUMBERS:
+        raise _wrong(file, f"a mask of Pillow's mode '{image.mode}' has no classes", _AS_PNG)
+    numbers = np.asarray(image)
+    if numbers.dtype != np.bool_ and int(numbers.max(initial=0)) > WHITE:
+        raise _wrong(
+            file,
+            f"the mask has the value {int(numbers.max()):,}, and classes count to 254",
+            _AS_PNG,
+        )
+    return numbers.astype(np.uint8)
+
+
+def _upended(image: Image.Image) -> bool:
+    """Whether turning exchanges its sides, without decoding it: Pillow would search a PNG without
+    EXIF data before its pixels for some behind them."""
+    if image.format in _TURNED or (image.format == "PNG" and "exif" not in image.info):
+        return False
+    return image.getexif().get(_ORIENTATION, 1) in _UPENDING
+
+
+def _kind(image: Image.Image) -> str:
+    """MPO is JPEG with further images behind it."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def from_pillow(image: Image.Image, channels: int, file: str = "image") -> Pixels:

@@ -7,6 +7,7 @@ import struct
 import threading
 import warnings
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,11 @@ def test_corrupt_bytes_never_trace_back(tmp_path: Path, name: str) -> None:
         for at in generator.integers(0, min(len(data), 400), 3):
             data[at] = generator.integers(256)
         path.write_bytes(data)
-        try:
-            images.load(path, 3)
-        except InputError as error:
-            assert error.diagnostics[0].remedy
+        for read in (partial(images.load, channels=3), images.header, images.load_mask):
+            try:
+                read(path)
+            except InputError as error:
+                assert error.diagnostics[0].remedy
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -269,3 +271,66 @@ def test_threads_leave_the_warning_filters_alone(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_header_says_how_the_image_is_shown(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("a.jpg", "a.png", "a.tif"):
+        path = save(tmp_path / name, exif=exif)
+        found = images.header(path)
+        assert (found.width, found.height) == images.check(path)
+        height, width, _ = images.load(path, 3).shape
+        assert found.shown == (width, height)
+        np.testing.assert_array_equal(
+            images.load_mask(save(tmp_path / "m.png", "L", exif=exif)),
+            images.load(tmp_path / "m.png", 1)[..., 0],
+        )
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_kind_is_told_by_content_and_by_name(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name, WRITTEN[name])
+    assert images.header(path).format == images.named(path)
+    other = path.rename(tmp_path / "b.unknown")
+    assert images.header(other).format in images.FORMATS
+    assert images.named(other) is None
+
+
+def test_a_photograph_of_two_is_a_jpeg(tmp_path: Path) -> None:
+    path, second = tmp_path / "a.jpg", Image.fromarray(GRADIENT)
+    Image.fromarray(GRADIENT).save(path, format="MPO", save_all=True, append_images=[second])
+    with Image.open(path) as image:
+        assert image.format == "MPO"
+    assert images.header(path).format == "JPEG"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK", "RGB"])
+def test_a_mask_has_one_number_for_each_pixel(tmp_path: Path, mode: str) -> None:
+    path = save(tmp_path / "a.tif", mode)
+    with pytest.raises(InputError) as caught:
+        images.load_mask(path)
+    (found,) = caught.value.diagnostics
+    assert found.remedy is not None and "PNG with one channel" in found.remedy
+
+
+def test_a_mask_s_palette_is_not_looked_at(tmp_path: Path) -> None:
+    values = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    image = Image.frombytes("P", (8, 6), values.tobytes())
+    image.putpalette(np.random.default_rng(0).integers(0, 256, 768).tolist())
+    for name in ("a.png", "a.gif", "a.bmp"):
+        image.save(tmp_path / name)
+        np.testing.assert_array_equal(images.load_mask(tmp_path / name), values)
+    image.save(tmp_path / "clear.png", transparency=3)
+    np.testing.assert_array_equal(images.load_mask(tmp_path / "clear.png"), values)
+
+
+def test_a_header_is_read_without_the_pixels(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg", "a.bmp"):
+        noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+        path = tmp_path / name
+        Image.fromarray(noise).save(path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:2000] + bytes(1000) + whole[3000:])
+        assert images.header(path)[:2] == (80, 60)

@@ -13,12 +13,14 @@ from netspec.catalogue.types import POSITIVE
 class Metric(Component):
     """`tasks`: what it can judge: `classes`: class indices; `binary`: 0 or 1 for each output;
     `values`: floats. `rising`: whether more is better. `halved`: it takes a `threshold` between no
-    and yes: 0 for scores, 0.5 for probabilities. `share`: it is one, of 1."""
+    and yes: 0 for scores, 0.5 for probabilities. `share`: it is one, of 1. `figure`: what makes the
+    figure of what `target` has counted."""
 
     tasks: frozenset[Task]
     rising: bool = False
     halved: bool = False
     share: bool = False
+    figure: str = "netspec.training.criterion:mean"
 
 
 ACCURACY = Metric(
@@ -41,6 +43,16 @@ METRICS: dict[str, Metric] = {
             target="netspec.training.metrics:top_k",
             doc="share of targets that are among the k largest outputs",
             params=(Param("k", POSITIVE, 5),),
+            tasks=frozenset({"classes"}),
+            rising=True,
+            share=True,
+        ),
+        Metric(
+            name="iou",
+            target="netspec.training.metrics:overlap",
+            figure="netspec.training.metrics:mean_overlap",
+            doc="of each class the targets that are it and are taken for it, as a share of those "
+            "that are either (intersection over union); the mean of the classes",
             tasks=frozenset({"classes"}),
             rising=True,
             share=True,

@@ -14,7 +14,7 @@ from netspec.catalogue.component import Component, Param
 from netspec.catalogue.layers import FAMILIES, LAYERS, attention, recurrent
 from netspec.catalogue.layers.layer import Layer
 from netspec.catalogue.layers.structure import REPEAT, Container
-from netspec.catalogue.sources import tables
+from netspec.catalogue.sources import folders, tables, torchvision
 from netspec.catalogue.transforms import TRANSFORMS, Transform
 from netspec.catalogue.types import show
 
@@ -41,6 +41,7 @@ def reference_text() -> str:
         parts += [f"## {title}\n", _table(kind.entries.values())]
     parts += ["## Sections\n", _table(_SECTIONS)]
     parts += ["## Classes of torch.nn\n", _classes()]
+    parts += ["## Classes of torchvision.datasets\n", _sources()]
     parts += ["## Classes of torchvision.transforms.v2\n", _transforms()]
     return "\n".join(parts)
 
@@ -69,6 +70,12 @@ def _classes() -> str:
         if layer.target.startswith("torch.nn:") or name in wrapped
     }
     return _in_or_out("layer", rows)
+
+
+def _sources() -> str:
+    """Every class of torchvision.datasets; `ImageFolder` is netspec's own of that name."""
+    names = [source.name for source in (*torchvision.SOURCES, folders.IMAGE_FOLDER)]
+    return _in_or_out("source", dict.fromkeys(names, "a source"))
 
 
 def _transforms() -> str:

@@ -10,6 +10,7 @@ from netspec.catalogue.metrics import METRICS
 from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.schedulers import SCHEDULERS
 from netspec.catalogue.sources import SOURCES
+from netspec.catalogue.sources import left_out as sources
 from netspec.catalogue.transforms import TRANSFORMS
 from netspec.catalogue.transforms import left_out as transforms
 from netspec.catalogue.types import (
@@ -45,6 +46,7 @@ KINDS = (INITIALIZER, LOSS, METRIC, OPTIMIZER, SCHEDULER, SOURCE, TRANSFORM)
 # Of a kind, the classes of torch and torchvision that no spec names, and why.
 LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     "layer": layers.LEFT_OUT,
+    SOURCE.kind: sources.LEFT_OUT,
     TRANSFORM.kind: transforms.LEFT_OUT,
 }
 

@@ -176,7 +176,7 @@ def _seed(key: Keys, device: torch.device) -> None:
     # The CPU's generator alone: torch.manual_seed takes a hundred times as long.
     torch.default_generator.manual_seed(int(key[0]))
     if device.type == "cuda":
-        torch.cuda.manual_seed(int(key[0]))
+        torch.cuda.default_generators[device.index].manual_seed(int(key[0]))
 
 
 def _random_crop(args: dict[str, Any]) -> Step:

@@ -84,13 +84,11 @@ class Batches:
             order = torch.randperm(len(self.part), generator=generator(keys(key, ORDER)))
         size = self.batch_size
         chosen = [order[index * size :][:size] for index in range(start, self.count)]
-        for index, (rows, (inputs, targets)) in enumerate(
-            zip(chosen, self.part.read(chosen), strict=True), start
-        ):
-            samples = keys(key, rows.numpy())
-            yield self._batch(inputs, targets, samples, keys(keys(key, MIXING), index))
+        samples = keys(key, order.numpy())
+        for index, (inputs, targets) in enumerate(self.part.read(chosen), start):
+            yield self._batch(inputs, targets, samples[index * size :][:size], key, index)
 
-    def _batch(self, inputs: Rows, targets: Rows, samples: Keys, mixing: Keys) -> Batch:
+    def _batch(self, inputs: Rows, targets: Rows, samples: Keys, epoch: Keys, index: int) -> Batch:
         given, wanted = self._moved(inputs), self._moved(targets)
         made = given
         if self.augmentation is not None:
@@ -105,7 +103,7 @@ class Batches:
         if self.plan.one_hot:
             wanted = one_hot(self.plan, wanted)
         if self.mixing is not None:
-            made, wanted = self.mixing(made, wanted, mixing)
+            made, wanted = self.mixing(made, wanted, keys(keys(epoch, MIXING), index))
         return Batch(made, wanted)
 
     def _moved(self, rows: Rows) -> Rows:

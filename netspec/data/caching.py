@@ -183,7 +183,7 @@ class Keeper:
 
     def _kept(self, found: Tensor | Pictures) -> tuple[Tensor | Pictures, list[int]]:
         """What stands for it from now on, and which of it are damaged, as far as is known."""
-        if isinstance(found, Tensor):
+        if not isinstance(found, Pictures):
             return found, []
         if self.mode == "disk":
             try:
@@ -334,11 +334,7 @@ def _cached(pictures: Pictures) -> Decoded:
 
 def _key(pictures: Pictures, extents: Sequence[Extent]) -> bytes:
     """Of which pictures a cache file is, decoded by which code."""
-    kind = type(pictures)
-    found = hashlib.sha256(
-        f"{VERSION}\0{PIL.__version__}\0{kind.__module__}.{kind.__qualname__}\0"
-        f"{pictures.channels}\0".encode()
-    )
+    found = hashlib.sha256(f"{VERSION}\0{PIL.__version__}\0".encode() + pictures.manner + b"\0")
     for path, start, length in extents:
         found.update(os.fsencode(path.absolute()) + f"\0{start}\0{length}\0".encode())
     return found.digest()

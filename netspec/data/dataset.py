@@ -60,6 +60,12 @@ class Pictures(ABC):
         that the pictures are not cached on disk."""
         return None
 
+    @property
+    def manner(self) -> bytes:
+        """What beside the bytes of `extent` decides the pixels."""
+        kind = type(self)
+        return f"{kind.__module__}.{kind.__qualname__} {self.channels}".encode()
+
     def gather(self, indices: Tensor) -> Rows:
         """The pixels of these, [N, C, H, W] where all the pictures are known to have one size."""
         return [self[index] for index in indices.tolist()]

@@ -72,7 +72,7 @@ def _absent(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
     if target.count > COMPARED:  # labels are no classes then
         return
     found = torch.bincount(counted(targets, loss_of(plan)[1]).flatten(), minlength=target.count)
-    absent = torch.nonzero(found == 0).flatten().tolist()
+    absent = torch.nonzero(found[: target.count] == 0).flatten().tolist()
     if absent:
         names = dataset.classes or [str(each) for each in range(target.count)]
         said = ", ".join(f"'{names[each]}'" for each in absent[:SHOWN])

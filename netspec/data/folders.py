@@ -1,9 +1,8 @@
-"""`ImageFolder`: a folder per class, every file looked at before training begins."""
+"""`ImageFolder`: a folder per class; `ImageMasks`: images and masks of the same names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,29 +10,18 @@ import torch
 from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes
-from netspec.catalogue.transforms import Image, applied, most
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
-from netspec.data.sources import Request, check_memory
-from netspec.diagnostics import Diagnostic, InputError
-from netspec.planning.plans import BYTES
+from netspec.data.inspection import Inspection, few
+from netspec.data.masks import MaskFiles, inspected
+from netspec.data.sources import Request
+
+VALIDATION = ("val", "valid", "validation")
 
 
 def image_folder(request: Request) -> Dataset:
     """`root/train/CLASS/…`, `root/val/…`, `root/test/…`; or `root/CLASS/…`, one part."""
     root = Path(request.args["root"])
-    if not root.is_dir():
-        raise Refusal(f"there is no folder '{root}'", param="root")
-    folders: dict[PartName, Path] = {"train": root / "train", "test": root / "test"}
-    folders["validation"] = next(
-        (root / name for name in ("val", "valid", "validation") if (root / name).is_dir()),
-        root / "val",
-    )
-    folders = {name: folder for name, folder in folders.items() if folder.is_dir()}
-    if not folders:
-        folders = {"train": root}
-    if "train" not in folders:
-        there = " and ".join(sorted(folder.name for folder in folders.values()))
-        raise Refusal(f"'{root}' has {there}, but no folder 'train'", param="root")
+    folders = _parts(root)
     classes = _class_folders(folders["train"])
     if not classes:
         raise Refusal(
@@ -41,7 +29,9 @@ def image_folder(request: Request) -> Dataset:
             "put each class's images into a folder of its name: train/CLASS/image.jpg",
             "root",
         )
+    inspection = Inspection(request)
     parts: dict[PartName, Part] = {}
+    files: dict[PartName, list[Path]] = {}
     for name, folder in folders.items():
         if extra := sorted(set(_class_folders(folder)) - set(classes)):
             raise Refusal(
@@ -60,16 +50,65 @@ def image_folder(request: Request) -> Dataset:
                 f"known are {', '.join(sorted(images.EXTENSIONS))}",
                 "root",
             )
-        paths, labels = zip(*found, strict=True)
+        headers = inspection.headers([path for path, _ in found])
+        readable = [pair for pair, header in zip(found, headers, strict=True) if header]
+        # What is refused for its damage is no class without images.
+        pairs = found if inspection.refused else readable
+        files[name] = [path for path, _ in pairs]
+        labels = [label for _, label in pairs]
         if name == "train" and (empty := set(range(len(classes))) - set(labels)):
             raise Refusal(
                 f"'{folder / classes[min(empty)]}' holds no image to learn from",
                 "remove the folder, or put images there",
                 "root",
             )
-        _check_files(paths, request)
-        parts[name] = Part(ImageFiles(paths, request.channels, root), torch.tensor(labels))
-    return Dataset(parts, Classes(len(classes), tuple(classes)), tuple(classes))
+        inputs = ImageFiles(files[name], request.channels, root)
+        parts[name] = Part(inputs, torch.tensor(labels, dtype=torch.int64))
+    inspection.compare(files)
+    target = Classes(len(classes), tuple(classes))
+    return Dataset(parts, target, tuple(classes), inspection.finish())
+
+
+def image_masks(request: Request) -> Dataset:
+    """`root/train/images/…` and `root/train/masks/…`, `root/val/…`, `root/test/…`; or
+    `root/images/…` and `root/masks/…`, one part."""
+    root, target = Path(request.args["root"]), request.pipeline.labels
+    assert isinstance(target, Classes)
+    inspection = Inspection(request)
+    parts: dict[PartName, Part] = {}
+    files: dict[PartName, list[Path]] = {}
+    for name, folder in _parts(root).items():
+        pairs = _pairs(folder)
+        files[name] = [image for image, _ in pairs]
+        masks = [mask for _, mask in pairs]
+        parts[name] = inspected(
+            ImageFiles(files[name], request.channels, root),
+            inspection.headers(files[name]),
+            MaskFiles(masks, root),
+            masks,
+            target,
+            inspection,
+            training=name == "train",
+        )
+    inspection.compare(files)
+    return Dataset(parts, target, target.names, inspection.finish())
+
+
+def _parts(root: Path) -> dict[PartName, Path]:
+    """The folders below `root` that are parts, or itself as the training part."""
+    if not root.is_dir():
+        raise Refusal(f"there is no folder '{root}'", param="root")
+    folders: dict[PartName, Path] = {"train": root / "train", "test": root / "test"}
+    folders["validation"] = next(
+        (root / name for name in VALIDATION if (root / name).is_dir()), root / VALIDATION[0]
+    )
+    folders = {name: folder for name, folder in folders.items() if folder.is_dir()}
+    if not folders:
+        return {"train": root}
+    if "train" not in folders:
+        there = " and ".join(sorted(folder.name for folder in folders.values()))
+        raise Refusal(f"'{root}' has {there}, but no folder 'train'", param="root")
+    return folders
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -78,55 +117,49 @@ def _class_folders(folder: Path) -> list[str]:
     )
 
 
-def _check_files(paths: Iterable[Path], request: Request) -> None:
-    """Refuse images that are damaged, and those that a transform makes too large.
-
-    Raises InputError with a diagnostic for each damaged file.
-    """
-    damaged: list[Diagnostic] = []
-    needed = cache(lambda width, height: largest(width, height, request))
-    for path in paths:
-        try:
-            width, height = images.check(path)
-        except InputError as error:
-            damaged += error.diagnostics
-            continue
-        try:
-            name, made, size = needed(width, height)
-        except Refusal as refusal:
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """The images of a part, each with its mask."""
+    kinds = ("images", "masks")
+    found = {}
+    for kind in kinds:
+        if not (folder / kind).is_dir():
             raise Refusal(
-                f"'{path}' is {width:,}x{height:,}, and {refusal.about.type} cannot take it: "
-                f"{refusal.message}",
-                refusal.remedy,
+                f"'{folder}' has no folder '{kind}'",
+                "put images into images/, and the mask of images/a.jpg into masks/a.png",
                 "root",
-            ) from None
-        check_memory(
-            size,
-            f"'{path}' is {width:,}x{height:,}, and {name} makes {made} of it, which takes",
+            )
+        found[kind] = _by_stem(folder / kind)
+    for kind, other in (kinds, kinds[::-1]):
+        if alone := [path for stem, path in found[kind].items() if stem not in found[other]]:
+            is_image = kind == "images"
+            raise Refusal(
+                f"{len(alone):,} {'image' if is_image else 'mask'}{'s' * (len(alone) > 1)} "
+                f"{'have' if len(alone) > 1 else 'has'} no {'mask' if is_image else 'image'}: "
+                f"{_listed(alone)}",
+                f"put {folder / other}/NAME beside each {folder / kind}/NAME, or remove it",
+                "root",
+            )
+    if not found["images"]:
+        raise Refusal(
+            f"no images lie below '{folder / 'images'}'",
+            f"known are {', '.join(sorted(images.EXTENSIONS))}",
             "root",
-            "crop the image, or leave it out",
         )
-    if damaged:
-        raise InputError(damaged)
+    return [(path, found["masks"][stem]) for stem, path in found["images"].items()]
 
 
-def largest(width: int, height: int, request: Request) -> tuple[str, Image, int]:
-    """The transform that takes the most memory with an image of this size, the image that it
-    makes, and the bytes of what goes in and comes out."""
-    pipeline = request.pipeline
-    raw = Image(request.channels, height, width)
-    steps = [("reading", raw, 2 * _bytes(raw))]
-    for way in (pipeline.evaluate, pipeline.augment or pipeline.evaluate):
-        image = raw
-        for step in (*way, *pipeline.preprocess):
-            made = applied(step, image)
-            steps.append((step.type, made, _bytes(image) + _bytes(made)))
-            image = made
-    return max(steps, key=lambda step: step[2])
+def _by_stem(folder: Path) -> dict[Path, Path]:
+    """The image files below a folder by their path in it, without what the name ends with."""
+    found: dict[Path, Path] = {}
+    for path in images.find(folder):
+        stem = path.relative_to(folder).with_suffix("")
+        if stem in found:
+            raise Refusal(
+                f"'{found[stem]}' and '{path}' have one name", "remove one of them", "root"
+            )
+        found[stem] = path
+    return found
 
 
-def _bytes(image: Image) -> int:
-    """Of one as large as chance makes it."""
-    height, width = most(image.height), most(image.width)
-    assert height is not None and width is not None
-    return image.channels * height * width * BYTES["float32"]
+def _listed(paths: Sequence[Path]) -> str:
+    return few([f"'{path}'" for path in paths])

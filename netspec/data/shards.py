@@ -12,7 +12,6 @@ import tarfile
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,13 +25,14 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes
 from netspec.catalogue.sources.shards import SHARDS, local
 from netspec.data.dataset import Dataset, Extent, Part, Pictures
-from netspec.data.folders import largest
-from netspec.data.sources import Request, check_memory
-from netspec.diagnostics import Code, Diagnostic, InputError, Severity
+from netspec.data.inspection import Inspection
+from netspec.data.sources import Request
+from netspec.diagnostics import Code, Diagnostic, InputError
 
 BLOCK = tarfile.BLOCKSIZE
 LONGEST_HEADER = 1 << 20  # bytes of one, such as a long name
 LONGEST_LABEL = 64
+TOGETHER = 10_000  # headers of images that are looked at at once
 LABEL = re.compile(rb"\s*([+-]?\d{1,18})\s*")
 META = re.compile(r"__[^/]*__($|/)")  # webdataset's own members, which are no samples
 
@@ -66,10 +66,19 @@ class ShardImages(Pictures):
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
     def size(self, index: int) -> tuple[int, int]:
+        header = self.header(index)
+        return header.width, header.height
+
+    def header(self, index: int) -> images.Header:
+        """What it states of itself. Raises InputError where it is damaged."""
         path, start, length = self.place(index)
-        name, _ = _read(path, start, 0)
         with io.BufferedReader(_Window(path, start, length)) as stream:
-            return images.examine(stream, f"{path}: {name}")
+            return images.examine(stream, self.name(index))
+
+    def name(self, index: int) -> str:
+        """Its shard and its member's name."""
+        path, start, _ = self.place(index)
+        return f"{path}: {_read(path, start, 0)[0]}"
 
     def stamp(self, index: int) -> bytes:
         path = self.paths[self.shards[index]]
@@ -224,37 +233,20 @@ def _read(path: Path, start: int, length: int) -> tuple[str, bytes]:
 def _readable(
     part: Part, pictures: ShardImages, request: Request
 ) -> tuple[Part, tuple[Diagnostic, ...]]:
-    """The samples whose images' headers are whole, or a refusal of all that are not; warnings
-    where `data.on_error` leaves them out."""
-    assert request.plan.spec.data is not None
-    damaged: list[Diagnostic] = []
-    whole = torch.ones(len(pictures), dtype=torch.bool)
-    needed = cache(lambda width, height: largest(width, height, request))
-    for index in range(len(pictures)):
-        try:
-            width, height = pictures.size(index)
-        except InputError as error:
-            damaged += error.diagnostics
-            whole[index] = False
-            continue
-        step, made, size = needed(width, height)
-        check_memory(
-            size,
-            f"an image is {width:,}x{height:,}, and {step} makes {made} of it, which takes",
-            "urls",
-            "crop the image, or leave it out",
-        )
-    if not damaged:
-        return part, ()
-    if request.plan.spec.data.on_error == "raise":
-        raise InputError(damaged)
+    """The samples whose images' headers are whole; warnings where `data.on_error` leaves others
+    out. Raises InputError with a diagnostic for each of them, Refusal."""
+    inspection, whole = Inspection(request), torch.ones(len(pictures), dtype=torch.bool)
+    for start in range(0, len(pictures), TOGETHER):
+        rows = range(start, min(start + TOGETHER, len(pictures)))
+        headers = inspection.each(pictures.header, rows)
+        inspection.check_sizes(headers, lambda index: f"'{pictures.name(rows[index])}'", "urls")  # noqa: B023 - called at once
+        whole[start : rows.stop] = torch.tensor([header is not None for header in headers])
+    warnings = inspection.finish()
+    if whole.all():
+        return part, warnings
     if not whole.any():
         raise Refusal("no image can be read", param="urls")
-    said = (
-        each._replace(message=f"{each.message}: it is left out", severity=Severity.WARNING)
-        for each in damaged
-    )
-    return part.subset(torch.nonzero(whole).flatten()), tuple(said)
+    return part.subset(torch.nonzero(whole).flatten()), warnings
 
 
 class _Window(io.RawIOBase):

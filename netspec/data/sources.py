@@ -16,7 +16,7 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.losses import ANY, LOSSES, Loss
 from netspec.catalogue.sources import SOURCES, Classes, Target, Values
-from netspec.compiler import attribute, memory
+from netspec.compiler import memory, resolve
 from netspec.data.dataset import Dataset, Part, PartName, Pictures
 from netspec.planning import Plan
 from netspec.planning.plans import BYTES, Pipeline
@@ -53,9 +53,7 @@ def read(plan: Plan, pipeline: Pipeline, *, download: bool) -> Dataset:
     """All parts that the source itself brings."""
     entry = SOURCES[pipeline.source.type]
     request = Request(plan, pipeline, download)
-    if entry.fetched:
-        return downloaded(request, attribute(entry))
-    made = attribute(entry)(request)
+    made = resolve(entry.reader or entry.target)(request)
     if not isinstance(made, Dataset) or "train" not in made.parts:  # another package's source
         raise Refusal(f"{entry.target} gives no data set with a training part")
     for name, part in made.parts.items():
@@ -86,37 +84,13 @@ def digits(request: Request) -> Dataset:
     """Every fifth digit is the test part."""
     with np.load(str(files("netspec.data") / "digits.npz")) as file:
         pixels, labels = file["images"], file["labels"]
-    inputs = _channels(torch.from_numpy(pixels).unsqueeze(1), request.channels)
+    inputs = with_channels(torch.from_numpy(pixels).unsqueeze(1), request.channels)
     whole = Part(inputs, torch.from_numpy(labels).to(torch.int64))
     order = torch.arange(len(whole))
     parts: dict[PartName, Part] = {
         "train": whole.subset(order[order % 5 != 4]),
         "test": whole.subset(order[order % 5 == 4]),
     }
-    return Dataset(parts, request.pipeline.labels, _names(request))
-
-
-def downloaded(request: Request, kind: Any) -> Dataset:
-    """A torchvision data set with `train=True` and `train=False` parts of equal-sized images."""
-    args = {**request.args, "download": request.args["download"] and request.download}
-    parts: dict[PartName, Part] = {}
-    for train in (True, False):
-        try:
-            found = kind(train=train, **args)
-        except Exception as error:  # torchvision raises whatever damaged files bring about
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise Refusal(
-                f"{kind.__name__} cannot be read from '{args['root']}': {reason}",
-                "set `download: true`, or put the files there by hand"
-                if request.download
-                else "put the files there by hand",
-                "root",
-            ) from None
-        pixels = torch.as_tensor(found.data)
-        pixels = pixels.unsqueeze(1) if pixels.dim() == 3 else pixels.permute(0, 3, 1, 2)
-        inputs = _channels(pixels, request.channels).contiguous()
-        targets = torch.as_tensor(found.targets, dtype=torch.int64)
-        parts["train" if train else "test"] = Part(inputs, targets)
     return Dataset(parts, request.pipeline.labels, _names(request))
 
 
@@ -190,7 +164,7 @@ def check_memory(needed: int, what: str, param: str, remedy: str = "use fewer sa
         )
 
 
-def _channels(pixels: Tensor, wanted: int) -> Tensor:
+def with_channels(pixels: Tensor, wanted: int) -> Tensor:
     """Images [N, C, H, W] uint8 with the wanted number of channels; grey as ITU-R 601 weighs."""
     if pixels.shape[1] == wanted:
         return pixels

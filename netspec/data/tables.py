@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.preparations import Table
+from netspec.catalogue.preparations import Feature, Table
 from netspec.catalogue.sources import Classes, Target, Values
 from netspec.catalogue.sources import tables as catalogue
 from netspec.data.dataset import Dataset, Part, Statistics
@@ -82,15 +82,26 @@ class PreparedTable(Prepared):
         """`fill`: what stands for a column's missing values; `mean` and `deviation`: of the filled
         column, the population's, 1 where it is constant. Columns that are categories have 0 and 1.
         """
-        learned = [_measure(stated, index, inputs[:, index]) for index in range(inputs.shape[1])]
+        learned = [
+            _measure(feature, _column(inputs, index))
+            for index, feature in enumerate(stated.features)
+        ]
         names = ("fill", "mean", "deviation")
         return dict(zip(names, map(list, zip(*learned, strict=True)), strict=True))
 
 
-def _measure(stated: Table, index: int, column: Tensor) -> tuple[float, float, float]:
-    feature = stated.features[index]
-    # Sorted, no sum depends on the order of the rows.
-    values = np.sort(column.numpy())  # NaN last
+def _column(inputs: Tensor, index: int) -> Array:
+    """A copy of a column [N]."""
+    column = np.empty(len(inputs))
+    for start in range(0, len(inputs), BATCH_ROWS):
+        rows = slice(start, start + BATCH_ROWS)
+        column[rows] = inputs[rows][:, index]
+    return column
+
+
+def _measure(feature: Feature, values: Array) -> tuple[float, float, float]:
+    """What fills a column [N], its mean and its deviation; the array is sorted in place."""
+    values.sort()  # NaN last; and no sum depends on the order of the rows
     present = values[: len(values) - np.count_nonzero(np.isnan(values))]
     fill = 0.0
     if feature.fill in catalogue.MEASURES and feature.categories is None:

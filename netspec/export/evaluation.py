@@ -26,7 +26,6 @@ from netspec.spec.loading import loads
 from netspec.spec.model import Named, Spec
 from netspec.spec.reading import parse
 from netspec.spec.writing import resolved, to_yaml
-from netspec.training.criterion import mean
 from netspec.training.evaluation import Evaluation, choose
 from netspec.training.metrics import Measures, metrics_of
 
@@ -75,7 +74,7 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
     )
     prepare = _preparation(plan, session, dataset.statistics)
     chosen = dataset.parts[part]
-    tallies = {name: torch.zeros(2, dtype=torch.float64) for name in metrics}
+    tallies: dict[str, Tensor] = {}
     batches = Batches(
         plan, chosen, torch.device("cpu"), batch_size=BATCH, statistics=dataset.statistics
     )
@@ -84,8 +83,9 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
         samples: list[One] = [prepare(chosen.inputs[i]).numpy() for i in islice(rows, len(batch))]
         outputs = torch.from_numpy(session.predict(samples))
         for name, metric in metrics.items():
-            tallies[name] += metric(outputs, batch.targets)
-    return {name: mean(tally) for name, tally in tallies.items()}
+            found = metric.tally(outputs, batch.targets)
+            tallies[name] = tallies[name] + found if name in tallies else found
+    return {name: metrics[name].figure(tally) for name, tally in tallies.items()}
 
 
 class Cut(NamedTuple):

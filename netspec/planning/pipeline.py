@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from netspec.catalogue.component import Component, Refusal
 from netspec.catalogue.sources import (
@@ -83,7 +83,7 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         for way in ways:
             if not _check_way(way, steps, raw, spec.input, findings, named):
                 return None
-    labels = source.labels(dict(named.args))
+    labels = _labels(source, dict(named.args), spec.input)
     if raw and isinstance(labels, Classes) and labels.shape != ():
         _check_masks(data.augment, findings)
     try:
@@ -159,6 +159,14 @@ def _check_split(split: Split, source: Source, labels: Target, findings: Finding
             f"{source.name} has no columns",
             f"remove it; {' and '.join(able)} have columns" if able else "remove it",
         )
+
+
+def _labels(source: Source, args: dict[str, Any], input: Tensor) -> Target:
+    """What the source's targets are; a mask has the size that its image has in the end."""
+    target = source.labels(args)
+    if isinstance(target, Classes) and source.masks(args):
+        return replace(target, shape=tuple(input.shape[1:]))
+    return target
 
 
 def divide(split: Split, sizes: Mapping[str, Count]) -> dict[str, Count]:

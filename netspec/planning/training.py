@@ -40,6 +40,10 @@ def plan_training(
     target = pipeline.target if pipeline else Unknown()
     made = spec.data.target if spec.data else None
     try:
+        loss = _ignoring(loss, train.loss, target)
+    except Refusal as refusal:
+        refuse(refusal, train.loss, findings, Code.TRAIN)
+    try:
         _check_optimizer(optimizer, root)
     except Refusal as refusal:
         refuse(refusal, train.optimizer, findings, Code.TRAIN)
@@ -80,6 +84,22 @@ def plan_training(
         metrics=metrics,
         monitor=monitor,
     )
+
+
+def _ignoring(loss: Named, written: Named, target: Target) -> Named:
+    """The loss, passing over what the target says has no class; raises Refusal where the spec names
+    another index."""
+    ignored = target.ignored if isinstance(target, Classes) else None
+    if ignored is None or "ignore_index" not in loss.args:
+        return loss
+    if written.args.get("ignore_index", ignored) != ignored:
+        raise Refusal(
+            f"ignore_index is {written.args['ignore_index']}, but {ignored} is what masks have "
+            "where there is no class",
+            "leave it out; `weight` gives a class the weight 0",
+            "ignore_index",
+        )
+    return replace(loss, args={**loss.args, "ignore_index": ignored})
 
 
 def unvalidated(name: str) -> Refusal:

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from netspec.catalogue import sections
+from netspec.catalogue.sources import SOURCES
 from netspec.catalogue.types import Type, expectation, schema_of, show
 from netspec.diagnostics import SHOWN, Code, suggestion
 from netspec.spec.document import Document, Route
@@ -101,7 +102,7 @@ def _unknown(key: str, schema: dict[str, Any], path: Route, report: Report) -> N
         known = [name for name in known if name[:1].isupper()] if title == "layer" else known
     elif "x-class" in schema:
         code, message = Code.UNKNOWN_PARAMETER, f"{title} has no parameter '{key}'"
-        withheld = getattr(COMPONENTS.get(title), "withheld", {})
+        withheld = getattr(COMPONENTS.get(title) or SOURCES.get(title), "withheld", {})
         if key in withheld:
             message = f"{title}'s parameter '{key}' is not offered: {withheld[key]}"
     else:

@@ -35,7 +35,7 @@ class Criterion(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """The batch's loss as torch gives it; 0 where no target of it counts, which teaches
         nothing (torch's mean of nothing is no number)."""
-        if self.mean_over != "targets" or self.summed:
+        if self.mean_over != "targets" or self.summed or target.is_floating_point():
             loss: Tensor = self.batch(output, target)
             return loss
         # `where` passes no gradient to what it leaves out: not even one that is no number.
@@ -58,19 +58,24 @@ class Criterion(nn.Module):
 
     def _divisor(self, output: Tensor, target: Tensor) -> Tensor:
         """What torch's mean of this batch divides by; a sum counts as one."""
-        if self.mean_over == "targets" and not self.summed:
+        if self.mean_over == "targets" and not self.summed and not target.is_floating_point():
             counts, weight = counted(target, self.ignored), self.batch.weight
             if weight is None:
                 return counts.sum()
             assert isinstance(weight, Tensor)
             # No boolean indexing, which would wait for a GPU.
             return (weight.double()[(target * counts).long()] * counts).sum()
-        count = {
-            "elements": output.numel(),
-            "rows": output.shape[:-1].numel(),
-            "samples": len(output),
-        }
-        divisor = 1 if self.summed else count[self.mean_over]
+        match "sum" if self.summed else self.mean_over:
+            case "sum":
+                divisor = 1
+            case "elements":
+                divisor = output.numel()
+            case "rows":
+                divisor = output.shape[:-1].numel()
+            case "samples":
+                divisor = len(output)
+            case "targets":  # probabilities of classes: all count, whatever the classes weigh
+                divisor = output.numel() // output.shape[1]
         return torch.full((), divisor, dtype=torch.float64, device=output.device)
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from netspec.catalogue.metrics import METRICS
-from netspec.compiler import attribute
+from netspec.compiler import attribute, resolve
 from netspec.data.batches import Batch, Batches
 from netspec.data.dataset import Dataset, PartName
 from netspec.planning import Plan
 from netspec.spec.model import Named
-from netspec.training.criterion import Criterion, counted, mean
+from netspec.training.criterion import Criterion, counted
 
-Metric = Callable[[Tensor, Tensor], Tensor]
 Measures = dict[str, float]
+
+
+class Metric(NamedTuple):
+    """`tally` counts in a batch's output and target; `figure` is what all tallies' sum says."""
+
+    tally: Callable[[Tensor, Tensor], Tensor]
+    figure: Callable[[Tensor], float]
 
 
 def accuracy(
@@ -33,6 +40,32 @@ def top_k(output: Tensor, target: Tensor, k: int, ignored: int | None = None) ->
     """Is the target among the k largest of the scores [N, C, …]?"""
     largest = output.topk(min(k, output.shape[1]), dim=1).indices
     return _tally((largest == target.unsqueeze(1)).any(1), counted(target, ignored))
+
+
+def overlap(output: Tensor, target: Tensor, ignored: int | None = None) -> Tensor:
+    """Of each class, by the scores [N, C, …]: how many targets are it and are taken for it, and how
+    many are either, float64 [2, C]."""
+    taken, counts = output.argmax(1), counted(target, ignored)
+    there = (target * counts).long()
+    hits, given, made = (
+        torch.zeros(output.shape[1], dtype=torch.float64, device=output.device).index_add(
+            0, chosen.flatten(), counts.flatten() * weights.flatten()
+        )
+        for chosen, weights in ((there, taken == there), (there, counts), (taken, counts))
+    )
+    either = given + made - hits
+    if ignored is not None and 0 <= ignored < len(either):
+        either[ignored] = hits[ignored] = 0
+    return torch.stack((hits, either))
+
+
+def mean_overlap(tally: Tensor) -> float:
+    """The mean intersection over union of the classes that there are, as a target or as an answer:
+    torchmetrics' `JaccardIndex` with `average: macro`
+    (https://lightning.ai/docs/torchmetrics/stable/classification/jaccard_index.html)."""
+    hits, either = tally
+    there = either > 0
+    return float((hits[there] / either[there]).mean())
 
 
 def mae(output: Tensor, target: Tensor) -> Tensor:
@@ -62,14 +95,14 @@ def metrics_of(
 
 def _metric(named: Named, probabilities: bool, ignored: int | None, one_hot: bool) -> Metric:
     entry = METRICS[named.type]
-    function, args = attribute(entry), dict(named.args)
+    function, args, figure = attribute(entry), dict(named.args), resolve(entry.figure)
     if "classes" in entry.tasks:
         args["ignored"] = ignored
         if one_hot:
-            return lambda output, target: function(output, target.argmax(1), **args)
+            return Metric(lambda output, target: function(output, target.argmax(1), **args), figure)
     if entry.halved and probabilities:
         args["threshold"] = 0.5
-    return lambda output, target: function(output, target, **args)
+    return Metric(lambda output, target: function(output, target, **args), figure)
 
 
 def evaluate(
@@ -79,17 +112,15 @@ def evaluate(
     metrics: dict[str, Metric],
 ) -> Measures:
     """The loss and the metrics of all samples, as if they were one batch."""
+    measured = {"loss": Metric(loss.account, loss.figure), **metrics}
     tallies: dict[str, Tensor] = {}
     with torch.inference_mode():
         for batch in batches:
             output = predict(batch.inputs)
-            for name, tallied in {"loss": loss.account, **metrics}.items():
-                found = tallied(output, batch.targets)
+            for name, metric in measured.items():
+                found = metric.tally(output, batch.targets)
                 tallies[name] = tallies[name] + found if name in tallies else found
-    return {
-        name: loss.figure(tally) if name == "loss" else mean(tally)
-        for name, tally in tallies.items()
-    }
+    return {name: measured[name].figure(tally) for name, tally in tallies.items()}
 
 
 def measure(

@@ -1,5 +1,5 @@
-"""Every class of torch.nn is a layer, every one of torchvision.transforms.v2 a transform, or it is
-left out with a reason."""
+"""Every class of torch.nn is a layer, every one of torchvision.datasets a source, every one of
+torchvision.transforms.v2 a transform, or it is left out with a reason."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 import pytest
 from torch import nn
+from torchvision import datasets
 from torchvision.transforms import v2
 
 from netspec.catalogue import sections
 from netspec.catalogue.component import Component
 from netspec.catalogue.layers import LAYERS
+from netspec.catalogue.sources import SOURCES
 from netspec.catalogue.transforms import TRANSFORMS
 from netspec.diagnostics import SpecError
 from netspec.planning import make_plan
@@ -29,6 +31,7 @@ def classes(module: object, base: type) -> set[str]:
 
 KINDS: dict[str, tuple[set[str], Mapping[str, Component]]] = {
     "layer": (classes(nn, nn.Module), LAYERS),
+    "source": (classes(datasets, datasets.VisionDataset), SOURCES),
     "transform": (classes(v2, v2.Transform), TRANSFORMS),
 }
 NEWER_THAN_THE_OLDEST = {"LinearCrossEntropyLoss"}
@@ -57,8 +60,12 @@ def message(text: str) -> str:
 @pytest.mark.parametrize("written", ["{}", "{{{}: {{size: 8}}}}"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_writes_it_reads_the_reason(kind: str, written: str) -> None:
-    model = "model: [{}]"
-    augment = "model: [Flatten]\ndata:\n  source: {{ImageFolder: {{root: x}}}}\n  augment: [{}]"
+    texts = {
+        "layer": "model: [{}]",
+        "source": "model: [Flatten]\ndata:\n  source: {}",
+        "transform": "model: [Flatten]\n"
+        "data:\n  source: {{ImageFolder: {{root: x}}}}\n  augment: [{}]",
+    }
     for name, reason in sections.LEFT_OUT[kind].items():
         entry = written.format(name)
-        assert message((model if kind == "layer" else augment).format(entry)) == reason
+        assert message(texts[kind].format(entry)) == reason

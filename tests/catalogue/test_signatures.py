@@ -18,7 +18,7 @@ from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.optimizers import OPTIMIZERS
 from netspec.catalogue.schedulers import SCHEDULERS, Scheduler
-from netspec.catalogue.sources import SOURCES
+from netspec.catalogue.sources import SOURCES, Fetched
 from netspec.catalogue.transforms import TRANSFORMS
 
 ENTRIES = [
@@ -73,11 +73,9 @@ UNOFFERED = {
     ("Normalize", "inplace"): "the batch is netspec's own",
     ("MixUp", "labels_getter"): "netspec knows where the targets are",
     ("CutMix", "labels_getter"): "netspec knows where the targets are",
-    ("source", "transform"): "`augment` and `preprocess`",
-    ("source", "target_transform"): "targets stay as they are",
-    ("source", "train"): "netspec reads both parts",
 }
 DEFAULTS = {
+    ("SEMEION", "download"): "nothing is fetched unasked",
     ("RNN", "batch_first"): "netspec's sequences are batch first",
     ("LSTM", "batch_first"): "netspec's sequences are batch first",
     ("GRU", "batch_first"): "netspec's sequences are batch first",
@@ -93,6 +91,8 @@ DEFAULTS = {
     ("LogSoftmax", "dim"): "torch warns of its None, so it has to be written",
 }
 ADDED = {
+    ("EMNIST", "download"): "one of its **kwargs",
+    ("QMNIST", "download"): "one of its **kwargs",
     ("MultiheadAttention", "is_causal"): "torch takes it, with a mask, when called",
     ("TransformerEncoder", "is_causal"): "torch takes it, with a mask, when called",
     ("TransformerEncoderLayer", "is_causal"): "torch takes it, with a mask, when called",
@@ -131,7 +131,6 @@ def kinds(entry: Component) -> Iterator[str]:
     tables: dict[str, Mapping[str, Component]] = {
         "optimizer": OPTIMIZERS,
         "transform": TRANSFORMS,
-        "source": SOURCES,
     }
     for kind, table in tables.items():
         if entry.name in table:
@@ -149,6 +148,7 @@ def test_the_entry_has_its_class_s_signature(entry: Component) -> None:
     names = list(kinds(entry))
 
     hidden = {name for name in real if name in NEVER or any((k, name) in UNOFFERED for k in names)}
+    hidden |= entry.withheld.keys() if isinstance(entry, Fetched) else set()
     added = {name for k, name in ADDED if k == entry.name}
     lacking = {param.name for param in entry.params if param.recent} - set(real)
     assert set(real) - hidden == set(ours) - added - hidden - lacking

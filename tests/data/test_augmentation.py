@@ -11,10 +11,11 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from netspec.data.augmentation import IGNORED, Augmentation
-from netspec.data.preprocessing import scale
+from netspec.data.augmentation import IGNORED, Augmentation, Mixing
+from netspec.data.preprocessing import Preprocessing, scale
 from netspec.data.randomness import Keys, keys
 from netspec.planning import make_plan
+from netspec.planning.pipeline import completed
 from netspec.planning.plans import Pipeline
 from netspec.spec.loading import loads
 from netspec.spec.model import Named
@@ -228,6 +229,22 @@ def test_samples_do_not_depend_on_their_company() -> None:
     assert torch.equal(listed, whole)
 
 
+def test_what_is_evaluated_is_what_is_exported() -> None:
+    found = pipeline(
+        [3, 8, 8],
+        ["RandomHorizontalFlip", {"Resize": {"size": [8, 8]}}],
+        evaluate=[{"Resize": {"size": 10}}, {"CenterCrop": {"size": 8}}],
+        preprocess=[{"Normalize": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4]}}],
+    )
+    exported = Preprocessing(found)
+    given = [images(1, 20, 30)[0], images(1, 17, 9, seed=1)[0], images(1, 8, 8, seed=2)[0]]
+    made, _ = Augmentation(found, training=False)(given, None, drawn(3))
+    assert torch.equal(made, torch.cat([exported(each[None]) for each in given]))
+    whole = images(5, 20, 30)
+    made, _ = Augmentation(found, training=False)(whole, None, drawn(5))
+    assert torch.equal(made, exported(whole))
+
+
 # Masks
 
 
@@ -298,5 +315,16 @@ def test_masks_are_resized_to_the_nearest_pixel_in_evaluation_and_in_crops() -> 
 # Mixing
 
 
-def named(type: str, **args: Any) -> Named:
-    return Named(type, args, ())
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_mixing_is_torchvisions_under_the_batch_s_key(name: str) -> None:
+    step = completed(Named(name, {"alpha": 0.5}, ()))
+    given, targets = scale(images(6, 8, 9)), torch.tensor([0, 1, 2, 0, 1, 2])
+    before = torch.get_rng_state()
+    for key in drawn(5):
+        made, classes = Mixing([step], 4)(given, targets, np.array([key]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(keys(int(key), 0)[0]))
+            wanted = getattr(v2, name)(alpha=0.5, num_classes=4)(given, targets)
+        assert torch.equal(made, wanted[0]) and torch.equal(classes, wanted[1])
+        assert torch.allclose(classes.sum(1), torch.ones(6))
+    assert torch.equal(torch.get_rng_state(), before)

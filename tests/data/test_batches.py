@@ -164,3 +164,34 @@ def test_tensors_come_as_they_are() -> None:
     (batch,) = Batches(made, part, CPU, batch_size=5).epoch(0)
     assert isinstance(part.inputs, Tensor)
     assert torch.equal(batch.inputs, part.inputs)
+
+
+def digits(more: str, *, training: bool = True) -> Batches:
+    made = make_plan(loads(DIGITS.replace("  preprocess", f"{more}  preprocess")))
+    part = load(made).parts["train"].subset(torch.arange(40))
+    return Batches(made, part, CPU, batch_size=16, training=training, shuffle=training)
+
+
+def test_mixed_batches_have_probabilities_and_are_the_same_when_an_epoch_goes_on() -> None:
+    spec = DIGITS.replace("RandomHorizontalFlip]", "RandomHorizontalFlip, CutMix]")
+    made = make_plan(loads(spec))
+    part = load(made).parts["train"].subset(torch.arange(40))
+    mixing = Batches(made, part, CPU, batch_size=16, training=True, shuffle=True)
+    whole = list(mixing.epoch(1))
+    assert [tuple(each.targets.shape) for each in whole] == [(16, 10), (16, 10), (8, 10)]
+    assert same(mixing.epoch(1, 2), iter(whole[2:]))
+    assert torch.allclose(whole[0].targets.sum(1), torch.ones(16))
+    (first, *_) = Batches(made, part, CPU, batch_size=16).epoch(0)
+    assert torch.equal(first.targets, part.labels[:16])  # evaluation mixes nothing
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_sample_that_is_its_own_target_is_not_augmented(training: bool) -> None:
+    own = digits("  target: input\n", training=training)
+    plain = digits("", training=training)
+    for batch, known in zip(own.epoch(0), plain.epoch(0), strict=True):
+        assert torch.equal(batch.inputs, known.inputs)
+        assert torch.equal(batch.inputs, batch.targets) != training
+    every = torch.cat([each.targets for each in digits("  target: input\n").epoch(0)])
+    clean = torch.cat([each.inputs for each in digits("", training=False).epoch(0)])
+    assert torch.equal(every.flatten(1).sort(0).values, clean.flatten(1).sort(0).values)

@@ -19,6 +19,7 @@ from netspec.data import caching
 from netspec.data.caching import Decoded, keep
 from netspec.data.dataset import Dataset, Part, Pictures, Subset
 from netspec.data.loading import load
+from netspec.data.masks import MaskFiles
 from netspec.diagnostics import InputError, SetupError, Severity, SpecError
 from tests.data.pictures import masked, photos, planned
 
@@ -30,6 +31,7 @@ import sys
 from pathlib import Path
 from netspec.data.caching import keep
 from netspec.data.loading import load
+from netspec.data.masks import MaskFiles
 from tests.data.pictures import planned
 
 plan = planned(Path(sys.argv[1]), [3, 8, 8], cache="disk", evaluate=[{"Resize": {"size": [8, 8]}}])
@@ -348,6 +350,23 @@ def test_images_and_masks_are_kept_apart(root: Path, cache: Path) -> None:
     for index in range(len(part)):
         assert part.targets[index].shape[1:] == part.inputs[index].shape[1:]
         assert torch.equal(part.targets[index], dataset.parts["train"].targets[index])
+
+
+def test_masks_whose_values_mean_other_classes_have_another_file(
+    root: Path, cache: Path, tmp_path: Path
+) -> None:
+    plan = planned(root, [3, 8, 8], **RESIZE, cache="disk")
+    dataset = load(plan)
+    paths = [tmp_path / f"{value}.png" for value in (3, 5)]
+    for value, path in zip((3, 5), paths, strict=True):
+        Image.new("L", (8, 9), value).save(path)
+    for count, shift in enumerate((0, 1), start=1):
+        classes = torch.arange(256).add(shift).remainder(256).to(torch.uint8)
+        masks = MaskFiles(paths, tmp_path, classes)
+        part = Part(torch.zeros(len(masks), 3), masks)
+        kept_ = keep(plan, Dataset({"train": part}, dataset.target)).parts["train"].targets
+        assert all(torch.equal(kept_[index], masks[index]) for index in range(len(masks)))
+        assert len(list(cache.iterdir())) == count
 
 
 def test_images_of_one_size_are_gathered_at_once(tmp_path: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
-from torchvision.datasets import CIFAR10
 
 from netspec.catalogue.losses import LOSSES, Loss
 from netspec.catalogue.sources import Classes, Values
-from netspec.data.dataset import Dataset, ImageFiles, Part
+from netspec.data.dataset import Dataset, Part
 from netspec.data.loading import load
-from netspec.data.sources import Request, downloaded
-from netspec.diagnostics import InputError, Severity, SpecError
+from netspec.diagnostics import Severity, SpecError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 
@@ -143,242 +138,6 @@ def test_a_part_that_the_source_brings_is_not_split_off() -> None:
     assert finding("Digits", split="{test: 0.1}") == (
         "7: the source brings its own test part, so split.test has nothing to do"
     )
-
-
-# MNIST and CIFAR10, as their downloads lie
-
-
-def idx(array: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    """An IDX file of unsigned bytes (http://yann.lecun.com/exdb/mnist/)."""
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
-
-
-def write_mnist(root: Path, counts: Mapping[str, int], size: int = 28) -> None:
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for seed, (name, count) in enumerate(counts.items()):
-        draw = np.random.default_rng(seed)
-        images = draw.integers(0, 256, (count, size, size), np.uint8)
-        labels = draw.integers(0, 10, count, np.uint8)
-        (raw / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
-        (raw / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
-
-
-def mnist(root: Path) -> str:
-    return f"MNIST: {{root: '{root}'}}"
-
-
-def test_mnist(tmp_path: Path) -> None:
-    write_mnist(tmp_path, {"train": 6, "t10k": 3})
-    found = dataset(mnist(tmp_path), input="[1, 28, 28]")
-    assert sizes(found) == {"train": 6, "test": 3}
-    images = np.random.default_rng(1).integers(0, 256, (3, 28, 28), np.uint8)
-    assert torch.equal(tensor(found.parts["test"])[:, 0], torch.from_numpy(images))
-    assert found.classes == tuple("0123456789")
-
-
-def test_mnist_that_is_not_there(tmp_path: Path) -> None:
-    found = finding(mnist(tmp_path), input="[1, 28, 28]")
-    assert found.startswith(f"6: MNIST cannot be read from '{tmp_path}': Dataset not found")
-
-
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"no IDX file", bytes(16)])
-def test_mnist_that_is_damaged(content: bytes, tmp_path: Path) -> None:
-    write_mnist(tmp_path, {"train": 6, "t10k": 3})
-    (tmp_path / "MNIST/raw/t10k-images-idx3-ubyte").write_bytes(content)
-    found = finding(mnist(tmp_path), input="[1, 28, 28]")
-    assert found.startswith(f"6: MNIST cannot be read from '{tmp_path}': ")
-
-
-def test_mnist_of_another_size_or_with_labels_missing(tmp_path: Path) -> None:
-    write_mnist(tmp_path / "a", {"train": 6, "t10k": 3}, size=20)
-    found = finding(mnist(tmp_path / "a"), input="[1, 28, 28]")
-    assert found.endswith("the train part's images are [1, 20, 20], not [1, 28, 28]")
-
-    write_mnist(tmp_path / "b", {"train": 6, "t10k": 3})
-    labels = tmp_path / "b/MNIST/raw/train-labels-idx1-ubyte"
-    labels.write_bytes(idx(np.zeros(5, np.uint8)))
-    found = finding(mnist(tmp_path / "b"), input="[1, 28, 28]")
-    assert found.endswith("the train part has 6 inputs, but 5 targets")
-
-
-def write_cifar(root: Path) -> type[CIFAR10]:
-    """Small batches as the download lays them; torchvision's class with their checksums."""
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    sums = {}
-    draw = np.random.default_rng(0)
-    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
-        batch = {
-            "data": draw.integers(0, 256, (2, 3072), np.uint8),
-            "labels": draw.integers(0, 10, 2).tolist(),
-        }
-        (folder / name).write_bytes(pickle.dumps(batch))
-        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
-    meta = pickle.dumps({"label_names": ["airplane"]})
-    (folder / "batches.meta").write_bytes(meta)
-
-    class Small(CIFAR10):  # type: ignore[misc]
-        train_list = [[name, sums[name]] for name in sums if name != "test_batch"]  # noqa: RUF012
-        test_list = [["test_batch", sums["test_batch"]]]  # noqa: RUF012
-        meta = {  # noqa: RUF012
-            "filename": "batches.meta",
-            "key": "label_names",
-            "md5": hashlib.md5((folder / "batches.meta").read_bytes()).hexdigest(),
-        }
-
-    return Small
-
-
-def cifar(root: Path, channels: int) -> Request:
-    made = planned(f"CIFAR10: {{root: '{root}'}}", input=f"[{channels}, 32, 32]")
-    assert made.pipeline is not None
-    return Request(made, made.pipeline)
-
-
-def test_cifar10(tmp_path: Path) -> None:
-    kind = write_cifar(tmp_path)
-    found = downloaded(cifar(tmp_path, 3), kind)
-    assert sizes(found) == {"train": 10, "test": 2}
-    theirs = kind(tmp_path, train=False)
-    assert torch.equal(
-        tensor(found.parts["test"]), torch.from_numpy(theirs.data).permute(0, 3, 1, 2)
-    )
-    assert found.parts["test"].labels.tolist() == theirs.targets
-    assert found.classes is not None and found.classes[0] == "airplane"
-
-
-def test_cifar10_in_grey_weighs_colours_as_pillow_does(tmp_path: Path) -> None:
-    kind = write_cifar(tmp_path)
-    grey = tensor(downloaded(cifar(tmp_path, 1), kind).parts["train"])[:, 0]
-    pillow = [np.asarray(Image.fromarray(each).convert("L")) for each in kind(tmp_path).data]
-    assert int((grey.int() - torch.from_numpy(np.stack(pillow)).int()).abs().max()) <= 1
-
-
-def test_cifar10_of_another_content_is_never_unpickled(tmp_path: Path) -> None:
-    write_cifar(tmp_path)
-    found = finding(f"CIFAR10: {{root: '{tmp_path}'}}", input="[3, 32, 32]")
-    assert found.startswith(f"6: CIFAR10 cannot be read from '{tmp_path}': Dataset not found or ")
-
-
-# ImageFolder
-
-PHOTO = {"input": "[3, 8, 8]", "layers": "Flatten, Linear: {out_features: 2}"}
-
-
-def draw(path: Path, size: tuple[int, int] = (9, 7), mode: str = "RGB", **save: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(len(str(path))).integers(0, 256, (*size[::-1], 3), np.uint8)
-    Image.fromarray(pixels).convert(mode).save(path, **save)
-
-
-def folder(root: Path) -> str:
-    return (
-        f"ImageFolder: {{root: '{root}'}}\n"
-        "  evaluate: [Resize: {size: 8}, CenterCrop: {size: 8}]"
-    )
-
-
-def files_of(part: Part) -> ImageFiles:
-    assert isinstance(part.inputs, ImageFiles)
-    return part.inputs
-
-
-@pytest.mark.parametrize("name", ["val", "valid", "validation"])
-def test_folders_are_parts(name: str, tmp_path: Path) -> None:
-    for part, each in [("train", "ant"), ("train", "bee"), (name, "bee"), ("test", "ant")]:
-        draw(tmp_path / part / each / "1.png")
-    draw(tmp_path / "train" / "bee" / "deeper" / "2.JPG")
-    (tmp_path / "train" / "bee" / "notes.txt").write_text("no image")
-    (tmp_path / "train" / ".cache").mkdir()
-    found = dataset(folder(tmp_path), **PHOTO)
-    assert sizes(found) == {"train": 3, "validation": 1, "test": 1}
-    assert found.classes == ("ant", "bee")
-    assert found.target == Classes(2, ("ant", "bee"))
-    assert found.parts["train"].labels.tolist() == [0, 1, 1]
-    assert found.parts["validation"].labels.tolist() == [1]
-
-
-def test_a_folder_without_parts_is_one_part(tmp_path: Path) -> None:
-    for name in "ab":
-        for number in range(5):
-            draw(tmp_path / name / f"{number}.png")
-    found = dataset(folder(tmp_path), split="{test: 0.2}", **PHOTO)
-    assert sizes(found) == {"train": 8, "test": 2}
-
-
-def test_images_are_grey_or_in_colour_as_the_input_wants_them(tmp_path: Path) -> None:
-    draw(tmp_path / "a" / "grey.png", mode="L")
-    draw(tmp_path / "b" / "colour.png")
-    for channels in (1, 3):
-        found = dataset(folder(tmp_path), **PHOTO | {"input": f"[{channels}, 8, 8]"})
-        shapes = {image.shape for image in map(files_of(found.parts["train"]).__getitem__, (0, 1))}
-        assert shapes == {(channels, 7, 9)}
-
-
-def test_images_are_turned_as_their_exif_says(tmp_path: Path) -> None:
-    for name, orientation in (("a", 1), ("b", 6)):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        draw(tmp_path / name / "1.jpg", exif=exif)
-    shapes = [files_of(dataset(folder(tmp_path), **PHOTO).parts["train"])[i].shape for i in (0, 1)]
-    assert shapes == [(3, 7, 9), (3, 9, 7)]
-
-
-def test_folders_that_make_no_data_set(tmp_path: Path) -> None:
-    def found() -> str:
-        return finding(folder(tmp_path / "root"), **PHOTO).removeprefix("6: ")
-
-    root = tmp_path / "root"
-    assert found() == f"there is no folder '{root}'"
-    root.mkdir()
-    assert found() == f"'{root}' has no class folders"
-    (root / "val").mkdir()
-    assert found() == f"'{root}' has val, but no folder 'train'"
-    (root / "train" / "ant").mkdir(parents=True)
-    (root / "train" / "bee").mkdir(parents=True)
-    assert found() == f"no images lie below '{root / 'train'}'"
-    draw(root / "train" / "ant" / "1.png")
-    assert found() == f"'{root / 'train' / 'bee'}' holds no image to learn from"
-    draw(root / "train" / "bee" / "1.png")
-    (root / "val" / "wasp").mkdir()
-    assert found() == f"'{root / 'val'}' has classes that '{root / 'train'}' lacks: wasp"
-
-
-def test_damaged_images_are_found_before_training_and_each_is_named(tmp_path: Path) -> None:
-    for number in range(6):
-        draw(tmp_path / "a" / f"{number}.png", size=(40, 40))
-        draw(tmp_path / "a" / f"{number}.jpg", size=(40, 40))
-    (tmp_path / "a" / "1.png").write_bytes(b"")
-    (tmp_path / "a" / "2.png").write_text("<html>404</html>")
-    cut = tmp_path / "a" / "3.jpg"
-    cut.write_bytes(cut.read_bytes()[:-300])
-    with pytest.raises(InputError) as caught:
-        dataset(folder(tmp_path), **PHOTO)
-    found = {Path(each.place.file).name: each.message for each in caught.value.diagnostics}
-    assert list(found) == ["1.png", "2.png", "3.jpg"]
-    assert found["3.jpg"].startswith("the image is damaged or cut off")
-
-
-def test_an_image_that_resizing_makes_huge_is_named(tmp_path: Path) -> None:
-    for name in "ab":
-        draw(tmp_path / name / "1.png")
-    long = tmp_path / "b" / "long.png"
-    Image.new("L", (2_000_000, 4)).save(long)
-    steps = "evaluate: [Resize: {size: 2048}, CenterCrop: {size: 8}]"
-    source = f"ImageFolder: {{root: '{tmp_path}'}}\n  {steps}"
-    found = finding(source, **PHOTO)
-    assert found.startswith(f"6: '{long}' is 2,000,000x4, and Resize makes [3, 2048, 1024000000] ")
-    assert "GiB" in found and "this machine has" in found
-
-
-def test_more_class_folders_than_outputs_are_refused_at_the_loss(tmp_path: Path) -> None:
-    for name in "abc":
-        draw(tmp_path / name / "1.png")
-    found = finding(folder(tmp_path), loss="CrossEntropyLoss", **PHOTO)
-    assert "fewer scores than the data's 3 classes" in found
-    assert found.startswith("9: ")
 
 
 # Tensors

@@ -214,7 +214,7 @@ train: {epochs: 1, loss: CrossEntropyLoss, optimizer: SGD}
     done = CliRunner().invoke(command, [str(file)])
     assert isinstance(done.exception, SpecError)
     (found,) = done.exception.diagnostics
-    assert "MNIST cannot be read" in found.message
+    assert "MNIST is not in" in found.message
     assert found.remedy is not None and "download" not in found.remedy
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.onnx"]
 

@@ -72,3 +72,19 @@ def test_the_losses_of_batches_add_up_without_another_pass(reduction: str) -> No
     for output, target in zip(OUTPUT.split(3), CLASSES.split(3), strict=True):
         known += made.learned(made(output, target), output, target)
     assert made.figure(known) == pytest.approx(float(made(OUTPUT, CLASSES)), rel=1e-6)
+
+
+@pytest.mark.parametrize("args", [{}, {"weight": [0.1, 3.0, 0.7], "label_smoothing": 0.3}])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_probabilities_of_classes_teach_as_torch_has_it(args: Any, reduction: str) -> None:
+    made = criterion("CrossEntropyLoss", reduction=reduction, **args)
+    weight = torch.tensor(args["weight"]) if args else None
+    torchs = nn.CrossEntropyLoss(**{**args, "weight": weight, "reduction": reduction})
+    target = torch.rand(10, 3, 4, generator=torch.Generator().manual_seed(1)).softmax(1)
+    found, wanted = gradient(made, OUTPUT, target), gradient(torchs, OUTPUT, target)
+    assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
+    known = torch.zeros(2, dtype=torch.float64)
+    for output, each in zip(OUTPUT.split(3), target.split(3), strict=True):
+        known += made.learned(made(output, each), output, each)
+    assert made.figure(known) == pytest.approx(float(torchs(OUTPUT, target)), rel=1e-6)
+    assert made.figure(made.account(OUTPUT, target)) == pytest.approx(made.figure(known), rel=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ def tally(name: str, output: torch.Tensor, target: torch.Tensor, **settings: obj
     probabilities = bool(args.pop("probabilities", False))
     assert ignored is None or isinstance(ignored, int)
     made = metrics_of([Named(name, args, ())], probabilities=probabilities, ignored=ignored)
-    found = made[name](output, target)
+    found = made[name].tally(output, target)
     assert found.dtype == torch.float64
     return [float(each) for each in found]
 
@@ -56,3 +58,26 @@ def test_errors_are_summed_over_every_output_in_double_precision() -> None:
     # In float32, the ones would be lost beside 2 ** 25.
     many = torch.cat((torch.tensor([[2.0**25]]), torch.ones(99, 1)))
     assert tally("mae", many, torch.zeros(100, 1)) == [2**25 + 99, 100]
+
+
+def figure(name: str, output: torch.Tensor, target: torch.Tensor, ignored: int | None) -> float:
+    metric = metrics_of([Named(name, {}, ())], probabilities=False, ignored=ignored)[name]
+    return metric.figure(metric.tally(output, target))
+
+
+PIXELS = torch.eye(4)[torch.tensor([[[0, 0, 1], [1, 1, 0]]])].movedim(-1, 1)  # taken for these
+MASKS = torch.tensor([[[0, 1, 1], [1, 2, 255]]])
+
+
+def test_iou_is_the_mean_of_the_classes_that_there_are() -> None:
+    """Class 0: one of two places; 1: two of four; 2: none of one; 3 is nowhere."""
+    assert figure("iou", PIXELS, MASKS, ignored=255) == pytest.approx((1 / 2 + 2 / 4 + 0) / 3)
+
+
+def test_iou_of_an_ignored_class_is_not_among_them() -> None:
+    target = MASKS.where(MASKS != 255, 0)
+    assert figure("iou", PIXELS, target, ignored=0) == pytest.approx((2 / 4 + 0) / 2)
+
+
+def test_iou_of_nothing_that_counts_is_no_number() -> None:
+    assert math.isnan(figure("iou", PIXELS, torch.full((1, 2, 3), 255), ignored=255))

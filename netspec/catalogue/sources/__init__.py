@@ -1,7 +1,9 @@
 """Every data source, a module per family."""
 
 from netspec.catalogue.sources import arrays, folders, made, shards, tables, torchvision
+from netspec.catalogue.sources.fetched import Fetched, Piece
 from netspec.catalogue.sources.source import (
+    VOID,
     Args,
     Classes,
     Images,
@@ -20,9 +22,12 @@ SOURCES: dict[str, Source] = {
 
 __all__ = [
     "SOURCES",
+    "VOID",
     "Args",
     "Classes",
+    "Fetched",
     "Images",
+    "Piece",
     "Sizes",
     "Source",
     "Target",

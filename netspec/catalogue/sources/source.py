@@ -26,11 +26,12 @@ class Images(NamedTuple):
 class Classes:
     """Class indices, a target of them having a `shape`: () is one a sample, (T,) one at each
     position, (H, W) one in each pixel. None where only the data knows the count, the names or the
-    shape."""
+    shape. `ignored`: the index of what has no class."""
 
     count: int | None = None
     names: tuple[str, ...] | None = None
     shape: Shape | None = ()
+    ignored: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,24 +59,31 @@ def _as_it_is(args: Args, input: Tensor) -> Preparation | None:
     return None
 
 
+def _never(args: Args) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source(Component):
     """`sample`: its images, or None where samples come in the input's own shape.
 
     `preparation`: what makes its samples the network's `input` by statistics of the training part;
     raises Refusal where it makes another. `parts`: the parts it brings and how many samples each
-    has; None where only the data knows. `fetched`: a data set of torchvision's, which
-    `download: true` fetches. `columns`: it has columns, one of which may say what a split keeps
-    together.
+    has; None where only the data knows. `masks`: its targets are a class in each pixel of the
+    image, and geometric transforms move both. `columns`: it has columns, one of which may say what
+    a split keeps together. `reader`: what reads it, where `target` is another's class.
     """
 
     sample: Callable[[Args], Images | None] = _images
     preparation: Callable[[Args, Tensor], Preparation | None] = _as_it_is
     labels: Callable[[Args], Target]
     parts: Callable[[Args], Sizes | None]
-    fetched: bool = False
+    masks: Callable[[Args], bool] = _never
     columns: bool = False
+    reader: str = ""
 
+
+VOID = 255  # in a mask: of no class
 
 ROOT = Param("root", PATH, doc="folder of the data, from the working directory")
 CLASSES = Integer(1, 100_000)  # each has a name, which a model file carries

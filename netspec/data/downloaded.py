@@ -42,7 +42,7 @@ def downloaded(request: Request, kind: Any = None) -> Dataset:
     assert isinstance(entry, Fetched)
     _require(entry.needs, f"{entry.name} is read by")
     inspection = Inspection(request)
-    target, names = request.pipeline.target, None
+    target, names = request.pipeline.labels, None
     if isinstance(target, Classes):
         names = target.names
     parts: dict[PartName, Part] = {}
@@ -71,7 +71,7 @@ def _part(request: Request, samples: Samples, inspection: Inspection, *, trainin
     root = Path(request.args["root"]).expanduser()
     files, headers = ImageFiles(inputs, request.channels, root), inspection.headers(inputs)
     if isinstance(targets, Pictures):
-        target = request.pipeline.target
+        target = request.pipeline.labels
         assert isinstance(target, Classes) and samples.masks is not None
         return inspected(
             files, headers, targets, samples.masks, target, inspection, training=training

@@ -140,8 +140,13 @@ def _refusal(
     else:
         message = f"{entry.name} cannot be read from '{root}': {reason}"
     by_hand = "put its files there by hand"
-    fetches = request.download and not tried and entry.param("download") is not None
-    return Refusal(message, f"set `download: true`, or {by_hand}" if fetches else by_hand, "root")
+    if not request.download or entry.param("download") is None:
+        remedy = by_hand
+    elif request.args["download"]:
+        remedy = f"try again where there is a network, or {by_hand}"
+    else:
+        remedy = f"set `download: true`, or {by_hand}"
+    return Refusal(message, remedy, "root")
 
 
 def _reason(error: Exception) -> str:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.sources import Classes
+from netspec.catalogue.sources.arrays import wanted
 from netspec.data.dataset import HASHED_BYTES, Dataset, PartName, Pictures
 from netspec.data.sources import counted, loss_of
+from netspec.data.stored import Stored, chunks, extremes
 from netspec.diagnostics import Code, Diagnostic, Severity, spoken
 from netspec.planning import Plan
 from netspec.planning.training import unmeasured
@@ -49,18 +51,21 @@ def _bytes(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
     shape, inputs = plan.input.shape, dataset.parts["train"].inputs
     assert plan.pipeline is not None
     source = plan.pipeline.source
-    if plan.pipeline.raw or isinstance(inputs, Pictures) or inputs.dtype != torch.float32:
+    if plan.pipeline.raw or plan.pipeline.preparation or len(shape) != 3 or shape[0] not in (1, 3):
         return
-    if len(shape) != 3 or shape[0] not in (1, 3):
+    if not isinstance(inputs, Stored) or inputs.dtype != torch.float32:
         return
-    low, high = float(inputs.min()), float(inputs.max())
-    if low >= 0 and 127 < high <= 255 and bool((inputs == inputs.floor()).all()):
+    if not all(bool((chunk == chunk.floor()).all()) for chunk in chunks(inputs)):
+        return
+    low, high = extremes(inputs)
+    if low >= 0 and 127 < high <= 255:
+        name, keys = wanted(source.args)["train"][0]
         yield _warning(
             plan,
-            f"'{source.args['inputs']}' holds whole numbers from {low:g} to {high:g}, as images of "
-            "8 bits do: they reach the network as they are",
-            (*source.path, "inputs"),
-            "store floats in [0, 1]: `inputs.astype('float32') / 255`",
+            f"'{name}' holds whole numbers from {low:g} to {high:g}, as images of 8 bits do: they "
+            "reach the network as they are",
+            (*source.path, *keys),
+            "store floats in [0, 1], `inputs.astype('float32') / 255`, or set `images: true`",
         )
 
 
@@ -71,8 +76,10 @@ def _absent(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
         return
     if target.count > COMPARED:  # labels are no classes then
         return
-    found = torch.bincount(counted(targets, loss_of(plan)[1]).flatten(), minlength=target.count)
-    absent = torch.nonzero(found[: target.count] == 0).flatten().tolist()
+    args, found = loss_of(plan)[1], torch.zeros(target.count, dtype=torch.int64)
+    for chunk in chunks(targets):
+        found += torch.bincount(counted(chunk, args).flatten(), minlength=target.count)
+    absent = torch.nonzero(found == 0).flatten().tolist()
     if absent:
         names = dataset.classes or [str(each) for each in range(target.count)]
         said = ", ".join(f"'{names[each]}'" for each in absent[:SHOWN])
@@ -88,13 +95,14 @@ def _absent(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
 def _shared(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
     """Samples that are held out and learned from too, where all of them are quickly compared."""
     inputs = {name: part.inputs for name, part in dataset.parts.items()}
-    tensors = {name: each for name, each in inputs.items() if isinstance(each, Tensor)}
-    size = sum(each.nbytes for each in tensors.values())
-    count = sum(map(len, tensors.values()))
-    if "train" not in tensors or size > HASHED_BYTES or count > COMPARED:
+    known = {name: each for name, each in inputs.items() if not isinstance(each, Pictures)}
+    size = sum(each.shape.numel() * each.dtype.itemsize for each in known.values())
+    count = sum(map(len, known.values()))
+    if "train" not in known or size > HASHED_BYTES or count > COMPARED:
         return
-    if tensors["train"][0].numel() < DISTINCT:
+    if known["train"].shape[1:].numel() < DISTINCT:
         return
+    tensors = {name: torch.cat([*chunks(each)]) for name, each in known.items()}
     train = tensors.pop("train")
     for name, held_out in tensors.items():
         twins = _twins(train, held_out)

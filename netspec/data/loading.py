@@ -11,22 +11,23 @@ from torch import Tensor
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import ANY, LOSSES, Bounds
-from netspec.catalogue.sources import Classes, Target, Unknown
+from netspec.catalogue.sources import Classes, Target, Unknown, Values
 from netspec.catalogue.transforms import Image
 from netspec.data.dataset import Dataset, Part, PartName, Pictures, Statistics
 from netspec.data.doubts import doubts
 from netspec.data.preparation import learn, preparing
 from netspec.data.sources import counted, loss_of, read, vocabulary
 from netspec.data.splitting import split
+from netspec.data.stored import Stored, chunks, extremes
 from netspec.diagnostics import Code
 from netspec.planning import Plan
 from netspec.planning.pipeline import learned
 from netspec.planning.plans import Pipeline
 from netspec.planning.training import check_target
+from netspec.shapes import Tensor as Output
 from netspec.shapes import at
+from netspec.sizes import fixed, values_of
 from netspec.spec.document import Document, Route
-
-ROWS = 1024  # that are prepared at once to be looked at
 
 
 def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = None) -> Dataset:
@@ -54,7 +55,8 @@ def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = N
         target = learned(plan.spec.data.target, dataset.target, plan.input)
     if plan.training and not isinstance(target, Unknown):
         with _refused(document, plan.training.loss.path, Code.TRAIN):
-            check_target(plan.training.loss, plan.output, target)
+            for part in dataset.parts.values():
+                check_target(plan.training.loss, _output(plan, part, target), target)
     if statistics is None:
         with _refused(document, pipeline.source.path):
             statistics = learn(pipeline, dataset.parts["train"])
@@ -63,6 +65,22 @@ def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = N
         with _refused(document, plan.training.loss.path, Code.TRAIN):
             _check_own(pipeline, dataset, plan)
     return replace(dataset, warnings=(*dataset.warnings, *doubts(plan, dataset)))
+
+
+def _output(plan: Plan, part: Part, target: Classes | Values) -> Output:
+    """The network's output; where the targets' sizes are numbers, its names have the values that a
+    part's samples give them."""
+    assert plan.pipeline is not None
+    if plan.pipeline.raw or fixed(plan.output.shape) or not fixed(target.shape or ()):
+        return plan.output
+    if isinstance(part.inputs, Pictures):
+        return plan.output
+    values = values_of(plan.input.shape, plan.least, part.inputs.shape[1:]) or {}
+    sizes = (
+        dim if isinstance(dim, int) or not dim.names <= values.keys() else at(dim, values)
+        for dim in plan.output.shape
+    )
+    return replace(plan.output, shape=tuple(sizes))
 
 
 @contextmanager
@@ -87,18 +105,26 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
     if isinstance(inputs, Pictures):
         return
     raw = plan.pipeline.raw if plan.pipeline else None
-    if raw and tuple(inputs.shape[1:]) != (raw.channels, raw.height, raw.width):
+    if raw and not _are(inputs.shape[1:], raw):
         raise Refusal(
             f"the {name} part's images are {list(inputs.shape[1:])}, not {raw}",
             "are its files whole?",
         )
     if inputs.dtype == torch.int64:
-        low, high = int(inputs.min()), int(inputs.max())
+        low, high = extremes(inputs)
         if low < 0 or high >= vocabulary(plan):
             raise Refusal(
                 f"the {name} part has token ids from {low} to {high}, "
                 f"but Embedding knows 0 to {vocabulary(plan) - 1}"
             )
+
+
+def _are(sizes: torch.Size, raw: Image) -> bool:
+    """Whether images have the size that is stated."""
+    return sizes[0] == raw.channels and all(
+        found == wanted if isinstance(wanted, int) else found >= wanted.least
+        for found, wanted in zip(sizes[1:], (raw.height, raw.width), strict=True)
+    )
 
 
 def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> None:
@@ -107,18 +133,19 @@ def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> No
         return
     loss, args = loss_of(plan)
     if part.targets.is_floating_point():
-        if not part.targets.isfinite().all():
+        if not all(chunk.isfinite().all() for chunk in chunks(part.targets)):
             raise Refusal(f"the {name} part has targets that are not finite numbers")
         if loss:
             _check_bounds(name, part.targets, loss.name, loss.bounds(args))
     elif isinstance(target, Classes):
-        labels = counted(part.targets, args)
-        if loss and not len(labels):
+        known = (counted(chunk, args) for chunk in chunks(part.targets))
+        found = [extremes(each) for each in known if len(each)]
+        if loss and not found:
             raise Refusal(
                 f"every label of the {name} part is {args['ignore_index']}, which {loss.name} "
                 "ignores"
             )
-        low, high = int(labels.min()), int(labels.max())
+        low, high = min(found)[0], max(high for _, high in found)
         if low < 0 or (target.count is not None and high >= target.count):
             raise Refusal(
                 f"the {name} part has labels from {low} to {high}, "
@@ -126,11 +153,12 @@ def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> No
             )
 
 
-def _check_bounds(name: PartName, targets: Tensor, loss: str, bounds: Bounds) -> None:
-    low, high = float(targets.min()), float(targets.max())
+def _check_bounds(name: PartName, targets: Tensor | Stored, loss: str, bounds: Bounds) -> None:
+    low, high = extremes(targets)
     within = bounds.low <= low and high <= bounds.high
     if bounds.ends:
-        within = bool(((targets == bounds.low) | (targets == bounds.high)).all())
+        ends = torch.tensor([bounds.low, bounds.high])
+        within = all(torch.isin(chunk, ends).all() for chunk in chunks(targets))
     if not within:
         raise Refusal(
             f"the {name} part has targets from {low:g} to {high:g}, but {loss} takes them {bounds}",
@@ -151,9 +179,8 @@ def _check_own(pipeline: Pipeline, dataset: Dataset, plan: Plan) -> None:
         if pipeline.raw:  # black and white, between which all images lie
             inputs = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
             inputs = inputs.expand(2, pipeline.raw.channels, *_largest(pipeline.raw, plan))
-        assert isinstance(inputs, Tensor)
-        for start in range(0, len(inputs), ROWS):
-            rows = inputs[start : start + ROWS]
+        assert not isinstance(inputs, Pictures)
+        for rows in chunks(inputs):
             _check_bounds(name, prepares(rows) if prepares else rows, named.type, bounds)
 
 

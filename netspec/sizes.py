@@ -29,6 +29,19 @@ def solve(
     return values
 
 
+def values_of(
+    shape: Sequence[Dim], least: Mapping[str, int], found: Sequence[int]
+) -> dict[str, int] | None:
+    """As `solve`, of as many sizes as dimensions, where a dimension may be a sum of several names:
+    the values of those that stand alone."""
+    alone = [
+        (dim, size)
+        for dim, size in zip(shape, found, strict=True)
+        if isinstance(dim, int) or len(dim.names) == 1
+    ]
+    return solve([dim for dim, _ in alone], least, [size for _, size in alone])
+
+
 def _reach(dim: Expr, name: str, size: int, low: int) -> int:
     """The first value of `name`, from `low` up, at which `dim` is `size` or more."""
     step = 1

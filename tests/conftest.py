@@ -26,6 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--ways", type=int, default=6, help="random data sets read in every way")
     parser.addoption("--kills", type=int, default=3, help="kills of a writer of a cache file")
+    parser.addoption(
+        "--damages", type=int, default=60, help="random damages of each format of array files"
+    )
+
+
+@pytest.fixture(scope="session")
+def damages(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--damages")
+    return found
 
 
 @pytest.fixture(scope="session")

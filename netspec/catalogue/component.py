@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.catalogue.types import JsonSchema, Type, as_written, schema_of
+from netspec.catalogue.types import PATH, Either, JsonSchema, Type, as_written, schema_of
 from netspec.diagnostics import Remedy
 
 
@@ -105,6 +105,15 @@ class Component:
             else args.get(param.name, param.default)
             for param in self.params
             if param.name in args or not param.required
+        }
+
+    def without_paths(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """`args` without what says where files lie."""
+        kinds = {param.name: param.type for param in self.params}
+        return {
+            name: value
+            for name, value in args.items()
+            if PATH not in (kind.kinds if isinstance(kind := kinds[name], Either) else (kind,))
         }
 
     def said(self, args: Mapping[str, Any]) -> dict[str, Any]:

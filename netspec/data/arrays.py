@@ -1,100 +1,136 @@
-"""`Tensors`: the arrays of a .npz file, whose size their headers tell before they are read."""
+"""`Tensors`: arrays of files, as samples in the network's shape and their targets."""
 
 from __future__ import annotations
 
-import math
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes, Target, Values
-from netspec.data.dataset import Dataset, Part
-from netspec.data.sources import Request, check_memory, counted, loss_of
+from netspec.catalogue.sources.arrays import Wanted, wanted
+from netspec.catalogue.transforms import Size, masks
+from netspec.data import array_files
+from netspec.data.array_files import Found
+from netspec.data.dataset import Dataset, Part, PartName
+from netspec.data.sources import Request, check_memory, counted, loss_of, with_channels
+from netspec.data.stored import Array, Stored, chunks
 from netspec.planning import Plan
 from netspec.shapes import Expr, at
-from netspec.sizes import describe, solve
-
-Array = np.ndarray[Any, Any]
+from netspec.sizes import describe, values_of
 
 
 def tensors(request: Request) -> Dataset:
-    """Two arrays of a .npz file: samples in the input's shape, and their targets."""
-    path = Path(request.args["path"])
-    if not path.is_file():
-        raise Refusal(f"there is no file '{path}'", param="path")
-    names = {param: request.args[param] for param in ("inputs", "targets")}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in names.values():
-                needed = _unpacked(archive, name) * request.copies
-                check_memory(needed, f"'{name}' in '{path}' takes", "path")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {param: _array(file, name, param, path) for param, name in names.items()}
-    except Refusal:
-        raise
-    except Exception as error:  # zip archives and numpy's headers fail in many ways
-        raise Refusal(f"'{path}' cannot be read as .npz: {error}", None, "path") from None
-    inputs = _inputs(arrays["inputs"], names["inputs"], request.plan)
-    targets, target = _targets(arrays["targets"], names["targets"], request.plan)
-    return Dataset({"train": Part(inputs, targets)}, target)
+    """Arrays of samples and of their targets, for each part. Raises Refusal."""
+    args = request.args
+    place = Wanted(str(args["path"]), ("path",))
+    path = Path(place.name)
+    file = None if args["path"] is None else array_files.opened(path, place)
+
+    def read(each: Wanted) -> Found:
+        found = array_files.alone(each) if file is None else array_files.array(path, file, each)
+        if not found.array.ndim:
+            raise each.refusal(f"'{each.name}' is a single number, without samples")
+        return found
+
+    parts: dict[PartName, Part] = {}
+    labels: list[Tensor | Stored] = []
+    target: Target | None = None
+    for name, (inputs, targets) in wanted(args).items():
+        samples = (_images if args["images"] else _inputs)(read(inputs), inputs, request)
+        learned, kind = _targets(read(targets), targets, request)
+        if target not in (None, kind):
+            raise targets.refusal(
+                f"the {name} part's targets are {_said(kind)}, but the train part's are "
+                f"{_said(target)}",
+                "store both alike",
+            )
+        if args["images"] and isinstance(kind, Classes) and kind.shape == samples.shape[2:]:
+            _check_still(targets, request)
+        target, parts[name] = kind, Part(samples, learned)
+        labels.append(learned)
+    assert target is not None
+    if isinstance(target, Classes) and target.count is None:
+        count = _count(labels, loss_of(request.plan)[1])
+        target = Classes(count, None, target.shape)
+    return Dataset(parts, target, target.names if isinstance(target, Classes) else None)
 
 
-def _unpacked(archive: zipfile.ZipFile, name: str) -> int:
-    """The bytes that an array takes by its header, 0 where there is none of the name."""
-    if f"{name}.npy" not in archive.namelist():
-        return 0
-    with archive.open(f"{name}.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        formats = np.lib.format
-        read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
-        shape, _, dtype = read(stream)
-    return math.prod(shape) * int(dtype.itemsize)
+def _said(target: Target | None) -> str:
+    what = "class indices" if isinstance(target, Classes) else "floats"
+    shape = target.shape if isinstance(target, Classes | Values) else ()
+    return f"{what} of the shape {list(shape or ())}"
 
 
-def _array(file: Any, name: str, param: str, path: Path) -> Array:
-    """An array as numbers that torch knows, in the machine's own byte order."""
-    if name not in file:
-        raise Refusal(f"'{path}' has no array '{name}'", f"it has {', '.join(file)}", param)
-    found: Array = np.asarray(file[name])
-    if not found.ndim:
-        raise Refusal(f"'{name}' is a single number, without samples", param=param)
-    if found.dtype.kind not in "fiub":
-        raise Refusal(f"'{name}' holds {found.dtype}, not numbers", param=param)
-    if found.dtype == np.uint64 and found.size and found.max() > np.iinfo(np.int64).max:
-        raise Refusal(
-            f"'{name}' holds {found.max()}, which is no 64-bit integer with a sign", param=param
-        )
-    if found.dtype.kind == "f" and found.dtype.itemsize > 8:
-        return found.astype(np.float64)
-    return found.astype(found.dtype.newbyteorder("="), copy=False)
-
-
-def _inputs(array: Array, name: str, plan: Plan) -> Tensor:
-    """The samples [N, …], each as the network takes it."""
-    found, wanted = torch.from_numpy(array), plan.input
-    if wanted.dtype == "int64" and found.is_floating_point():
-        raise Refusal(
-            f"'{name}' holds {array.dtype}, but the input is token ids",
+def _inputs(found: Found, each: Wanted, request: Request) -> Stored:
+    """Samples [N, …] as the network takes them."""
+    plan, name = request.plan, each.name
+    needed = plan.input
+    if needed.dtype == "int64" and _floating(found):
+        raise each.refusal(
+            f"'{name}' holds {found.holds}, but the input is token ids",
             "store whole numbers, or make `input` floats",
-            "inputs",
         )
-    found = found.to(getattr(torch, wanted.dtype))
-    if not found.isfinite().all():
-        raise Refusal(f"'{name}' holds values that are not finite numbers", param="inputs")
-    if not _fits(found.shape[1:], plan):
-        raise Refusal(
-            f"its samples have the shape {list(found.shape[1:])}, but the input is "
-            + describe(wanted.shape, plan.least),
+    sizes = found.array.shape[1:]
+    if not _fits(sizes, plan):
+        raise each.refusal(
+            f"its samples have the shape {list(sizes)}, but the input is "
+            + describe(needed.shape, plan.least),
             "change `input`, or the file",
-            "inputs",
         )
-    return found
+    return _checked(found, each, getattr(torch, needed.dtype))
+
+
+def _images(found: Found, each: Wanted, request: Request) -> Stored:
+    """uint8 images [N, C, H, W] of an array [N, H, W] or [N, H, W, C]."""
+    raw = request.pipeline.raw
+    assert raw is not None
+    shape = found.array.shape
+    if found.holds != "uint8":
+        raise each.refusal(
+            f"'{each.name}' holds {found.holds}, and images are uint8",
+            "store numbers from 0 to 255 of 8 bits, or leave `images` out",
+        )
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        raise each.refusal(
+            f"its samples have the shape {list(shape[1:])}, and images are [height, width] or "
+            "[height, width, channels] with 1 or 3 channels",
+            "put the channels last: `transpose(0, 2, 3, 1)`"
+            if len(shape) == 4 and shape[1] in (1, 3)
+            else "store such images",
+        )
+    if not (_takes(raw.height, shape[1]) and _takes(raw.width, shape[2])):
+        raise each.refusal(
+            f"its images are {shape[1]}x{shape[2]}, and {raw.height}x{raw.width} are needed",
+            f"begin `evaluate`, and `augment` if there is one, with `Resize: {{size: [{shape[1]}, "
+            f"{shape[2]}]}}` before what crops them, or with another size",
+        )
+    return Stored(found.array, partial(_pixels, channels=raw.channels))
+
+
+def _check_still(each: Wanted, request: Request) -> None:
+    """Refuse steps that move an image's pixels, with which its classes would have to move."""
+    pipeline = request.pipeline
+    for step in (*pipeline.augment, *pipeline.evaluate, *pipeline.preprocess):
+        if masks(step) != "stay":
+            raise each.refusal(
+                f"'{each.name}' has a class for each pixel, and {step.type} does not move those of "
+                "arrays with the images",
+                f"leave {step.type} out, or use ImageMasks",
+            )
+
+
+def _takes(wanted: Size, size: int) -> bool:
+    return size == wanted if isinstance(wanted, int) else size >= wanted.least
+
+
+def _pixels(rows: Array, channels: int) -> Tensor:
+    stored = torch.from_numpy(np.ascontiguousarray(rows))
+    stored = stored.unsqueeze(1) if stored.dim() == 3 else stored.permute(0, 3, 1, 2)
+    return with_channels(stored, channels)
 
 
 def _fits(sizes: Sequence[int], plan: Plan) -> bool:
@@ -103,8 +139,7 @@ def _fits(sizes: Sequence[int], plan: Plan) -> bool:
     if len(sizes) != len(shape):
         return False
     pairs = list(zip(shape, sizes, strict=True))
-    alone = [pair for pair in pairs if isinstance(pair[0], int) or len(pair[0].names) == 1]
-    values = solve([dim for dim, _ in alone], plan.least, [size for _, size in alone])
+    values = values_of(shape, plan.least, sizes)
     if values is None:
         return False
     sums = [(dim, size) for dim, size in pairs if isinstance(dim, Expr) and len(dim.names) > 1]
@@ -114,23 +149,70 @@ def _fits(sizes: Sequence[int], plan: Plan) -> bool:
     )
 
 
-def _targets(array: Array, name: str, plan: Plan) -> tuple[Tensor, Target]:
-    """Class indices [N], or floats [N, …], as the loss wants them."""
-    found = torch.from_numpy(array)
-    loss, args = loss_of(plan)
-    if found.is_floating_point() or (loss and loss.wants == "same"):
-        found = found.to(torch.float32)
-        found = found.unsqueeze(1) if found.dim() == 1 else found
-        if 0 in found.shape[1:]:
-            raise Refusal(f"'{name}' has the shape {list(found.shape)}", None, "targets")
-        return found, Values(tuple(found.shape[1:]))
-    if found.dim() != 1:
-        raise Refusal(
-            f"'{name}' has the shape {list(found.shape)}, but class indices are one number a "
-            "sample",
-            "store them with one dimension, or floats for a loss that compares values",
-            "targets",
+def _targets(found: Found, each: Wanted, request: Request) -> tuple[Tensor | Stored, Target]:
+    """Class indices [N, …], or floats [N, …], as the loss wants them; what is one number a sample
+    is read into memory."""
+    names, shape = request.args["classes"], found.array.shape[1:]
+    if 0 in shape:
+        raise each.refusal(f"'{each.name}' has the shape {list(found.array.shape)}")
+    loss = loss_of(request.plan)[0]
+    values = _floating(found) or (loss is not None and loss.wants == "same")
+    if values and names is not None:
+        raise each.refusal(
+            f"'{each.name}' holds {found.holds}, but `classes` names class indices",
+            "store whole numbers, or remove classes",
         )
-    found = found.to(torch.int64)
-    labels = counted(found, args)
-    return found, Classes(int(labels.max()) + 1 if len(labels) else 0)
+    if not shape:
+        check_memory(len(found.array) * 8, f"'{each.name}' takes", each.keys[0])
+    targets: Tensor | Stored = _checked(found, each, torch.float32 if values else torch.int64)
+    if not shape:
+        targets = torch.cat([targets[:0], *chunks(targets)])
+        targets = targets.unsqueeze(1) if values else targets
+    if values:
+        return targets, Values(shape or (1,))
+    return targets, Classes(names and len(names), names and tuple(names), shape)
+
+
+def _count(labels: Iterable[Tensor | Stored], loss: dict[str, object]) -> int:
+    """One more than the largest label that is not ignored."""
+    each = (counted(chunk, loss) for part in labels for chunk in chunks(part))
+    return max((int(known.max()) + 1 for known in each if known.numel()), default=0)
+
+
+def _floating(found: Found) -> bool:
+    return found.bits is not None or found.array.dtype.kind == "f"
+
+
+def _checked(found: Found, each: Wanted, dtype: torch.dtype) -> Stored:
+    """The array as numbers of `dtype`, all of which it holds."""
+    stored = Stored(found.array, partial(_numbers, bits=found.bits, dtype=dtype))
+    if found.array.dtype == np.uint64 and dtype == torch.int64:
+        largest = max((int(rows.max()) for rows in stored.rows() if rows.size), default=0)
+        if largest > np.iinfo(np.int64).max:
+            raise each.refusal(
+                f"'{each.name}' holds {largest}, which is no 64-bit integer with a sign"
+            )
+    if _floating(found):
+        start = 0
+        for chunk in stored.chunks():
+            # The ends are no numbers where any is none, and found sooner than each is looked at.
+            if chunk.numel() and not torch.stack(chunk.aminmax()).isfinite().all():
+                finite = chunk.isfinite().view(len(chunk), -1).all(1)
+                row = start + int(finite.int().argmin())
+                raise each.refusal(
+                    f"'{each.name}' holds values that are not finite numbers of 32 bits, the "
+                    f"first of them in row {row}",
+                    "replace them, or leave such rows out",
+                )
+            start += len(chunk)
+    return stored
+
+
+def _numbers(rows: Array, bits: torch.dtype | None, dtype: torch.dtype) -> Tensor:
+    if bits is not None:
+        return torch.from_numpy(np.ascontiguousarray(rows)).view(bits).to(dtype)
+    if rows.dtype.kind == "b":
+        rows = rows.view(np.uint8) != 0  # a file's may be other than 0 and 1
+    with np.errstate(over="ignore"):  # what grows infinite is refused
+        made = rows.astype(str(dtype).removeprefix("torch."), order="C", copy=False)
+    return torch.from_numpy(np.ascontiguousarray(made))

@@ -31,6 +31,7 @@ from torch import Tensor
 from netspec import files
 from netspec.compiler import memory
 from netspec.data.dataset import Dataset, Extent, Part, PartName, Pictures, Rows, Subset
+from netspec.data.stored import Stored
 from netspec.data.streaming import Workers
 from netspec.diagnostics import Code, Diagnostic, InputError, SetupError, Severity, SpecError
 from netspec.planning import Plan
@@ -181,7 +182,9 @@ class Keeper:
             kept = replace(kept, reader=Workers(kept, self.data.workers))
         return kept
 
-    def _kept(self, found: Tensor | Pictures) -> tuple[Tensor | Pictures, list[int]]:
+    def _kept(
+        self, found: Tensor | Stored | Pictures
+    ) -> tuple[Tensor | Stored | Pictures, list[int]]:
         """What stands for it from now on, and which of it are damaged, as far as is known."""
         if not isinstance(found, Pictures):
             return found, []

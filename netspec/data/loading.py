@@ -11,14 +11,20 @@ from torch import Tensor
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import Bounds
-from netspec.catalogue.sources import Classes, Target, Unknown
+from netspec.catalogue.sources import Classes, Target, Unknown, Values
+from netspec.catalogue.sources.arrays import wanted
+from netspec.catalogue.transforms import Image
 from netspec.data.dataset import Dataset, Part, PartName, Pictures, Statistics
 from netspec.data.preparation import learn
 from netspec.data.sources import counted, loss_of, read, vocabulary
+from netspec.data.stored import Stored, chunks
 from netspec.diagnostics import Code, Diagnostic, Severity, spoken
 from netspec.planning import Plan
 from netspec.planning.pipeline import divide
 from netspec.planning.training import check_target, unmeasured
+from netspec.shapes import Tensor as Output
+from netspec.shapes import at
+from netspec.sizes import fixed, values_of
 from netspec.spec.document import Document, Route
 from netspec.spec.model import Split
 
@@ -46,13 +52,31 @@ def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = N
             _check_targets(name, part, dataset.target, plan)
     if plan.training and not isinstance(dataset.target, Unknown):
         with _refused(document, plan.training.loss.path, Code.TRAIN):
-            check_target(plan.training.loss, plan.output, dataset.target)
+            for part in dataset.parts.values():
+                output = _output(plan, part, dataset.target)
+                check_target(plan.training.loss, output, dataset.target)
     if statistics is None:
         with _refused(document, pipeline.source.path):
             statistics = learn(pipeline, dataset.parts["train"])
     return replace(
         dataset, statistics=statistics, warnings=(*dataset.warnings, *_doubts(plan, dataset))
     )
+
+
+def _output(plan: Plan, part: Part, target: Classes | Values) -> Output:
+    """The network's output; where the targets' sizes are numbers, its names have the values that a
+    part's samples give them."""
+    assert plan.pipeline is not None
+    if plan.pipeline.raw or fixed(plan.output.shape) or not fixed(target.shape or ()):
+        return plan.output
+    if isinstance(part.inputs, Pictures):
+        return plan.output
+    values = values_of(plan.input.shape, plan.least, part.inputs.shape[1:]) or {}
+    sizes = (
+        dim if isinstance(dim, int) or not dim.names <= values.keys() else at(dim, values)
+        for dim in plan.output.shape
+    )
+    return replace(plan.output, shape=tuple(sizes))
 
 
 @contextmanager
@@ -95,18 +119,32 @@ def _check_inputs(name: PartName, part: Part, plan: Plan) -> None:
     if isinstance(inputs, Pictures):
         return
     raw = plan.pipeline.raw if plan.pipeline else None
-    if raw and tuple(inputs.shape[1:]) != (raw.channels, raw.height, raw.width):
+    if raw and not _are(inputs.shape[1:], raw):
         raise Refusal(
             f"the {name} part's images are {list(inputs.shape[1:])}, not {raw}",
             "are its files whole?",
         )
     if inputs.dtype == torch.int64:
-        low, high = int(inputs.min()), int(inputs.max())
+        low, high = _range(inputs)
         if low < 0 or high >= vocabulary(plan):
             raise Refusal(
                 f"the {name} part has token ids from {low} to {high}, "
                 f"but Embedding knows 0 to {vocabulary(plan) - 1}"
             )
+
+
+def _are(sizes: torch.Size, raw: Image) -> bool:
+    """Whether images have the size that is stated."""
+    return sizes[0] == raw.channels and all(
+        found == wanted if isinstance(wanted, int) else found >= wanted.least
+        for found, wanted in zip(sizes[1:], (raw.height, raw.width), strict=True)
+    )
+
+
+def _range(values: Tensor | Stored) -> tuple[float, float]:
+    """The least and the largest of some numbers."""
+    ends = [chunk.aminmax() for chunk in chunks(values)]
+    return min(low.item() for low, _ in ends), max(high.item() for _, high in ends)
 
 
 def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> None:
@@ -115,18 +153,19 @@ def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> No
         return
     loss, args = loss_of(plan)
     if part.targets.is_floating_point():
-        if not part.targets.isfinite().all():
+        if not all(chunk.isfinite().all() for chunk in chunks(part.targets)):
             raise Refusal(f"the {name} part has targets that are not finite numbers")
         if loss:
             _check_bounds(name, part.targets, loss.name, loss.bounds(args))
     elif isinstance(target, Classes):
-        labels = counted(part.targets, args)
-        if loss and not len(labels):
+        known = (counted(chunk, args) for chunk in chunks(part.targets))
+        found = [_range(each) for each in known if len(each)]
+        if loss and not found:
             raise Refusal(
                 f"every label of the {name} part is {args['ignore_index']}, which {loss.name} "
                 "ignores"
             )
-        low, high = int(labels.min()), int(labels.max())
+        low, high = min(found)[0], max(high for _, high in found)
         if low < 0 or (target.count is not None and high >= target.count):
             raise Refusal(
                 f"the {name} part has labels from {low} to {high}, "
@@ -134,11 +173,12 @@ def _check_targets(name: PartName, part: Part, target: Target, plan: Plan) -> No
             )
 
 
-def _check_bounds(name: PartName, targets: Tensor, loss: str, bounds: Bounds) -> None:
-    low, high = float(targets.min()), float(targets.max())
+def _check_bounds(name: PartName, targets: Tensor | Stored, loss: str, bounds: Bounds) -> None:
+    low, high = _range(targets)
     within = bounds.low <= low and high <= bounds.high
     if bounds.ends:
-        within = bool(((targets == bounds.low) | (targets == bounds.high)).all())
+        ends = torch.tensor([bounds.low, bounds.high])
+        within = all(torch.isin(chunk, ends).all() for chunk in chunks(targets))
     if not within:
         raise Refusal(
             f"the {name} part has targets from {low:g} to {high:g}, but {loss} takes them {bounds}",
@@ -159,17 +199,20 @@ def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
     shape, inputs = plan.input.shape, dataset.parts["train"].inputs
     assert plan.pipeline is not None
     source = plan.pipeline.source
-    if plan.pipeline.raw or isinstance(inputs, Pictures) or inputs.dtype != torch.float32:
+    if plan.pipeline.raw or plan.pipeline.preparation or len(shape) != 3 or shape[0] not in (1, 3):
         return
-    if len(shape) != 3 or shape[0] not in (1, 3):
+    if isinstance(inputs, Pictures) or inputs.dtype != torch.float32:
         return
-    low, high = float(inputs.min()), float(inputs.max())
-    if low >= 0 and 127 < high <= 255 and bool((inputs == inputs.floor()).all()):
+    if not all(bool((chunk == chunk.floor()).all()) for chunk in chunks(inputs)):
+        return
+    low, high = _range(inputs)
+    if low >= 0 and 127 < high <= 255:
+        name, keys = wanted(source.args)["train"][0]
         yield Diagnostic(
             Code.DATA,
-            f"'{source.args['inputs']}' holds whole numbers from {low:g} to {high:g}, as images of "
+            f"'{name}' holds whole numbers from {low:g} to {high:g}, as images of "
             "8 bits do: they reach the network as they are",
-            plan.spec.document.place((*source.path, "inputs")),
-            "store floats in [0, 1]: `inputs.astype('float32') / 255`",
+            plan.spec.document.place((*source.path, *keys)),
+            "store floats in [0, 1], `inputs.astype('float32') / 255`, or set `images: true`",
             severity=Severity.WARNING,
         )

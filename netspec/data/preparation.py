@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
-from torch import Tensor, nn
+from torch import nn
 
 from netspec.catalogue.preparations import Preparation
 from netspec.compiler import resolve
@@ -20,9 +20,9 @@ class Prepared(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def learn(cls, stated: Any, inputs: Tensor) -> Statistics:
-        """Of the training part's raw samples [N, …], whatever their order: the numbers that
-        `stated.statistics` names. Raises Refusal where they have none."""
+    def learn(cls, stated: Any, inputs: Any) -> Statistics:
+        """Of the training part's raw samples [N, …], a tensor or stored, whatever their order: the
+        numbers that `stated.statistics` names. Raises Refusal where they have none."""
 
     @classmethod
     @abstractmethod

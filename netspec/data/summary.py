@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -14,6 +16,7 @@ from netspec.catalogue.sources import Classes
 from netspec.data.batches import Batches
 from netspec.data.dataset import Dataset, Part, PartName, Pictures
 from netspec.data.sources import counted, loss_of
+from netspec.data.stored import Stored, chunks
 from netspec.diagnostics import Code, Diagnostic, InputError
 from netspec.planning import Plan
 from netspec.spec.model import Split
@@ -238,15 +241,16 @@ def _targets(plan: Plan, dataset: Dataset, part: Part, seen: Tensor) -> Counts |
         return _counts(whole, len(classes), loss_of(plan)[1])
     if data is not None and data.target == "input":
         return None
-    return figures(seen if whole.numel() > WHOLE else whole, detailed=whole.dim() == 2)
+    return figures(seen if math.prod(whole.shape) > WHOLE else whole[:], detailed=whole.dim() == 2)
 
 
-def _counts(labels: Tensor, classes: int, loss: Mapping[str, Any]) -> Counts:
+def _counts(labels: Tensor | Stored, classes: int, loss: Mapping[str, Any]) -> Counts:
     found = torch.zeros(classes, dtype=torch.int64)
-    for piece in torch.split(labels.flatten(), TOGETHER):
+    pieces = (torch.split(chunk.flatten(), TOGETHER) for chunk in chunks(labels))
+    for piece in chain.from_iterable(pieces):
         kept = counted(piece, loss)
         found += torch.bincount(kept[(kept >= 0) & (kept < classes)], minlength=classes)
-    return Counts(len(labels), tuple(found.tolist()), labels.numel() - int(found.sum()))
+    return Counts(len(labels), tuple(found.tolist()), math.prod(labels.shape) - int(found.sum()))
 
 
 def figures(rows: Tensor, *, detailed: bool = False) -> Figures:

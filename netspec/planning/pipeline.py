@@ -49,10 +49,13 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
     named = complete(source, data.source)
     stages = {"augment": data.augment, "evaluate": data.evaluate, "preprocess": data.preprocess}
     steps = {stage: tuple(map(completed, written)) for stage, written in stages.items()}
+    ways: list[tuple[Stage, ...]] = [("evaluate", "preprocess")]
+    if data.augment:
+        ways.insert(0, ("augment", "preprocess"))
     try:
         source.check(dict(named.args))
         images = source.sample(dict(named.args))
-        raw = _raw(images, spec.input, named) if images else None
+        raw = _raw(images, spec.input, named, ways, steps) if images else None
         preparation = source.preparation(dict(named.args), spec.input)
     except Refusal as refusal:
         refuse(refusal, named, findings, Code.DATA)
@@ -68,9 +71,6 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
                     key=True,
                 )
     else:
-        ways: list[tuple[Stage, ...]] = [("evaluate", "preprocess")]
-        if data.augment:
-            ways.insert(0, ("augment", "preprocess"))
         for way in ways:
             if not _check_way(way, steps, raw, spec.input, findings, named):
                 return None
@@ -143,14 +143,40 @@ def _sizes(brought: Sizes | None, split: Split, findings: Findings) -> Sizes | N
         return None
 
 
-def _raw(images: Images, input: Tensor, source: Named) -> Image:
-    """The source's images, grey or in colour as the input wants them."""
+def _raw(
+    images: Images,
+    input: Tensor,
+    source: Named,
+    ways: list[tuple[Stage, ...]],
+    steps: dict[str, tuple[Named, ...]],
+) -> Image:
+    """The source's images, grey or in colour as the input wants them. Those whose one size only
+    the data knows are of any size where every way makes that the input's, else of the input's."""
     if len(input.shape) != 3 or input.shape[0] not in (1, 3) or input.dtype != "float32":
         raise Refusal(
             f"{source.type} gives images, but the input is {input}",
             "images have the input shape [1, height, width] (grey) or [3, height, width]",
         )
-    return Image(int(input.shape[0]), images.height, images.width)
+    channels = int(input.shape[0])
+    if images.height is not None and images.width is not None:
+        return Image(channels, images.height, images.width)
+    of_any_size = Image(channels, AtLeast(), AtLeast())
+    if all(_ends_in(way, steps, of_any_size, input) for way in ways):
+        return of_any_size
+    height, width = (dim if isinstance(dim, int) else AtLeast() for dim in input.shape[1:])
+    return Image(channels, height, width)
+
+
+def _ends_in(
+    way: tuple[Stage, ...], steps: dict[str, tuple[Named, ...]], image: Image, input: Tensor
+) -> bool:
+    """Whether such images come to have the input's size."""
+    try:
+        for step in (step for stage in way for step in steps[stage]):
+            image = applied(step, image)
+    except Refusal:
+        return False
+    return all(map(_fits, (image.height, image.width), input.shape[1:]))
 
 
 def _check_way(

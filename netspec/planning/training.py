@@ -367,7 +367,8 @@ def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:
             f"{show(target.shape)} class indices, but the output is {output}",
             "end with `Permute: {dims: [0, 2, 1]}`, as torch has classes first"
             if output.shape[:-1] == target.shape and len(places) == 1
-            else "make the network end in a score for each class at each place",
+            else "make the network end in a score for each class at each place"
+            + ("" if places else ", or store one class index a sample"),
         )
     if target.count is not None and isinstance(scores, int) and scores < target.count:
         raise Refusal(

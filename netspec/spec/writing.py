@@ -16,7 +16,7 @@ from netspec.catalogue.initializers import INITIALIZERS
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.structure import Branches, Container
 from netspec.catalogue.sources import SOURCES
-from netspec.catalogue.types import PATH, MappingOf
+from netspec.catalogue.types import MappingOf
 from netspec.shapes import Shape, Tensor
 from netspec.spec.model import Entry, Expect, Freeze, InitRule, Named, Spec
 from netspec.spec.scalars import FLOAT, INTEGER
@@ -216,9 +216,7 @@ def _plain(value: Any) -> Any:
 
 
 def _without_paths(named: Named, entries: Mapping[str, Component]) -> Named:
-    where = {param.name for param in entries[named.type].params if param.type is PATH}
-    args = {name: value for name, value in named.args.items() if name not in where}
-    return replace(named, args=args)
+    return replace(named, args=entries[named.type].without_paths(named.args))
 
 
 def _without(value: Any, keys: tuple[str, ...]) -> Any:

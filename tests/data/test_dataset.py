@@ -57,10 +57,11 @@ def test_every_change_counts() -> None:
     assert len(set(found)) == len(found)
 
 
-def test_of_more_than_can_be_read_at_once_evenly_spread_rows_count(
+def test_of_more_than_can_be_read_at_once_evenly_spread_runs_of_rows_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dataset, "HASHED_BYTES", 4 * 24)
+    monkeypatch.setattr(dataset, "CHUNK_BYTES", 24)
     whole, first, second = numbers(), numbers(), numbers()
     first[3] += 1
     second[4] += 1

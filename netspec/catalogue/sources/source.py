@@ -16,10 +16,11 @@ Args = dict[str, Any]
 
 
 class Images(NamedTuple):
-    """8-bit images; the network's input says whether they come grey or in colour."""
+    """8-bit images; the network's input says whether they come grey or in colour. None: all have
+    one size, which only the data knows."""
 
-    height: Size
-    width: Size
+    height: Size | None
+    width: Size | None
 
 
 @dataclass(frozen=True)

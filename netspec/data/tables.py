@@ -25,6 +25,7 @@ from netspec.catalogue.sources import tables as catalogue
 from netspec.data.dataset import Dataset, Part, Statistics
 from netspec.data.preparation import Prepared
 from netspec.data.sources import Request, counted, loss_of
+from netspec.data.stored import Stored, chunks
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.tables import LARGEST, MISSING, Column, Layout, Missing, Records, Wrong, name_of, place
 
@@ -78,7 +79,7 @@ class PreparedTable(Prepared):
         return cls(stated, statistics)
 
     @classmethod
-    def learn(cls, stated: Table, inputs: Tensor) -> Statistics:
+    def learn(cls, stated: Table, inputs: Tensor | Stored) -> Statistics:
         """`fill`: what stands for a column's missing values; `mean` and `deviation`: of the filled
         column, the population's, 1 where it is constant. Columns that are categories have 0 and 1.
         """
@@ -90,12 +91,13 @@ class PreparedTable(Prepared):
         return dict(zip(names, map(list, zip(*learned, strict=True)), strict=True))
 
 
-def _column(inputs: Tensor, index: int) -> Array:
+def _column(inputs: Tensor | Stored, index: int) -> Array:
     """A copy of a column [N]."""
     column = np.empty(len(inputs))
-    for start in range(0, len(inputs), BATCH_ROWS):
-        rows = slice(start, start + BATCH_ROWS)
-        column[rows] = inputs[rows][:, index]
+    start = 0
+    for rows in chunks(inputs):
+        column[start : start + len(rows)] = rows[:, index]
+        start += len(rows)
     return column
 
 
@@ -286,13 +288,17 @@ class _Rows:
                 remedy="make room there, or set TMPDIR to another folder",
             ) from None
 
-    def tensor(self) -> Tensor:
-        """[N, width], mapped."""
+    def mapped(self) -> Array:
+        """[N, width]."""
         if not self.width:
-            return torch.zeros((self.count, 0))
+            return np.zeros((self.count, 0), self.dtype)
         self.file.flush()
-        mapped = np.memmap(self.file, self.dtype, "r+", shape=(self.count, self.width))
-        return torch.from_numpy(mapped)
+        shape = (self.count, self.width)
+        return np.asarray(np.memmap(self.file, self.dtype, "r+", shape=shape))
+
+    def tensor(self) -> Tensor:
+        """[N, width]."""
+        return torch.from_numpy(self.mapped())
 
 
 def _read(request: Request, kind: type[Reader]) -> Dataset:
@@ -348,7 +354,7 @@ def _read(request: Request, kind: type[Reader]) -> Dataset:
             raise Refusal(f"'{path}' has no rows", None, "path")
         found = targets.tensor()
         part = Part(
-            inputs.tensor(),
+            Stored(inputs.mapped(), torch.from_numpy),
             found.squeeze(1) if labels else found,
             None if group is None else groups.tensor().squeeze(1),
         )

@@ -1,9 +1,10 @@
 """What happens to samples between their source and the network, on whole batches.
 
-Steps that draw nothing work on all samples of one size at once; so do the random ones of
-`_BATCHED`, which draw for each sample by its key. Every other random step is torchvision's own
-class, which draws once a call: it is called for each sample under torch's default generator, seeded
-by the sample's key. Where images differ in size, each is worked on by itself until they agree.
+Steps that draw nothing work on all samples of one size at once; so do the random ones that the
+catalogue calls `batched`, which draw for each sample by its key. Every other random step is
+torchvision's own class, which draws once a call: it is called for each sample under torch's default
+generator, seeded by the sample's key. Where images differ in size, each is worked on by itself
+until they agree.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from netspec.catalogue.transforms import TRANSFORMS, mixes, pair, settled
 from netspec.catalogue.transforms import masks as masks_of
-from netspec.catalogue.transforms import mixes, pair, settled
 from netspec.catalogue.transforms.geometry import edges
+from netspec.compiler import resolve
 from netspec.data.dataset import Rows
 from netspec.data.preprocessing import arguments, deployed, drawn, scale
 from netspec.data.randomness import Integers, Keys, integers, keys, uniform
@@ -116,8 +118,9 @@ def _joined(groups: list[Samples]) -> Iterator[Samples]:
 def _step(step: Named) -> Step:
     if settled(step):
         return _fixed(step)
-    batched = _BATCHED.get(step.type)
-    return batched(arguments(step)) if batched else _each(step)
+    batched = TRANSFORMS[step.type].batched
+    made: Step = resolve(batched)(step) if batched else _each(step)
+    return made
 
 
 def _fixed(step: Named) -> Step:
@@ -179,7 +182,8 @@ def _seed(key: Keys, device: torch.device) -> None:
         torch.cuda.default_generators[device.index].manual_seed(int(key[0]))
 
 
-def _random_crop(args: dict[str, Any]) -> Step:
+def random_crop(step: Named) -> Step:
+    args = arguments(step)
     height, width = pair(args["size"])
     fill, mode = args["fill"], args["padding_mode"]
 
@@ -232,10 +236,12 @@ def _windows(x: Tensor, rows: Any, columns: Any, height: int, width: int) -> Ten
     return runs.index_select(0, chosen).view(count, channels, height, width)
 
 
-def _random_flip(dim: int) -> Callable[[dict[str, Any]], Step]:
-    def made(args: dict[str, Any]) -> Step:
+def _random_flip(dim: int) -> Callable[[Named], Step]:
+    def made(step: Named) -> Step:
+        p = step.args["p"]
+
         def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
-            flipped = uniform(keys_, 0) < args["p"]
+            flipped = uniform(keys_, 0) < p
             chosen = np.arange(len(flipped)) + len(flipped) * flipped
             rows = torch.from_numpy(chosen).to(samples.images.device)
 
@@ -250,10 +256,14 @@ def _random_flip(dim: int) -> Callable[[dict[str, Any]], Step]:
     return made
 
 
-def _random_erasing(args: dict[str, Any]) -> Step:
+random_horizontal_flip, random_vertical_flip = _random_flip(-1), _random_flip(-2)
+
+
+def random_erasing(step: Named) -> Step:
+    args = arguments(step)
     value = args.get("value", 0)
     if isinstance(value, str):  # noise
-        return _each(Named("RandomErasing", args, ()))
+        return _each(step)
     values = list(value) if isinstance(value, list | tuple) else [value]
 
     def apply(samples: Samples, keys_: Keys) -> Iterator[Samples]:
@@ -276,7 +286,8 @@ def _random_erasing(args: dict[str, Any]) -> Step:
     return apply
 
 
-def _random_resized_crop(args: dict[str, Any]) -> Step:
+def random_resized_crop(step: Named) -> Step:
+    args = arguments(step)
     size = list(pair(args["size"]))
     low, high = args["ratio"]
 
@@ -328,13 +339,3 @@ def _rectangles(
 def _first(fits: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], Any]:
     """Whether any try of each sample fits, and the index of the first that does."""
     return np.asarray(fits.any(1)), (np.arange(len(fits)), fits.argmax(1))
-
-
-# Those that measurement justifies: on small images their calls cost more than their work.
-_BATCHED: dict[str, Callable[[dict[str, Any]], Step]] = {
-    "RandomCrop": _random_crop,
-    "RandomHorizontalFlip": _random_flip(-1),
-    "RandomVerticalFlip": _random_flip(-2),
-    "RandomErasing": _random_erasing,
-    "RandomResizedCrop": _random_resized_crop,
-}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.sources import VOID
-from netspec.data.dataset import Pictures
+from netspec.data.dataset import Extent, Pictures
 from netspec.data.masks import MaskFiles
 from netspec.data.sources import Request, with_channels
 from netspec.diagnostics import Code, InputError
@@ -136,7 +136,7 @@ def pets(make: Make, request: Request) -> Samples:
     if wanted == "segmentation":
         classes = torch.full((VOID + 1,), VOID, dtype=torch.uint8)
         classes[1:4] = torch.arange(3, dtype=torch.uint8)
-        masks = MaskFiles(found._segs, Path(found.root), classes)
+        masks = Renumbered(found._segs, Path(found.root), classes)
         return Samples(found._images, masks, masks=found._segs)
     binary = wanted != "category"
     labels = torch.tensor(found._bin_labels if binary else found._labels, dtype=torch.int64)
@@ -160,7 +160,17 @@ def cityscapes(make: Make, request: Request) -> Samples:
             classes[each.id] = each.train_id
     both = sorted(zip(_paths(found.images), _paths(each for (each,) in found.targets), strict=True))
     inputs, paths = [image for image, _ in both], [mask for _, mask in both]
-    return Samples(inputs, MaskFiles(paths, Path(found.root), classes), masks=paths)
+    return Samples(inputs, Renumbered(paths, Path(found.root), classes), masks=paths)
+
+
+@dataclass(frozen=True, eq=False)
+class Renumbered(MaskFiles):
+    """`classes`: the class of each value that the files have, uint8 [256]."""
+
+    classes: Tensor
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.classes[super().__getitem__(index).long()]
 
 
 def matlab_masks(make: Make, request: Request) -> Samples:
@@ -201,6 +211,9 @@ class MatlabMasks(Pictures):
     def stamp(self, index: int) -> bytes:
         path = self.paths[index]
         return f"{path.name}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
+
+    def extent(self, index: int) -> Extent:
+        return Extent(self.paths[index])
 
 
 def hdf5(make: Make, request: Request) -> Samples:

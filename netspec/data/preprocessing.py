@@ -36,7 +36,8 @@ def eight_bits(images: Tensor) -> Tensor:
 
 class Resize(nn.Module):
     """[N, C, H, W] floats. One number is the shorter side's new length, `max_size` the most that
-    the longer one may have; `size` None makes it that long."""
+    the longer one may have; `size` None makes it that long. A single column that comes out is what
+    a single row would be, as in onnxruntime; torchvision's is not."""
 
     def __init__(
         self,
@@ -54,6 +55,12 @@ class Resize(nn.Module):
         if self.mode.startswith("nearest"):
             rows, columns = self._nearest(x, -2, height), self._nearest(x, -1, width)
             return x.index_select(-2, rows).index_select(-1, columns)
+        if isinstance(width, int) and width == 1:
+            # torch's filter goes wrong where a single column comes out; a single row is right.
+            return self._interpolate(x.mT.contiguous(), width, height).mT
+        return self._interpolate(x, height, width)
+
+    def _interpolate(self, x: Tensor, height: int, width: int) -> Tensor:
         return functional.interpolate(
             x, size=(height, width), mode=self.mode, antialias=self.antialias
         )

@@ -92,10 +92,11 @@ class PreparedTable(Prepared):
 
 def _column(inputs: Tensor, index: int) -> Array:
     """A copy of a column [N]."""
-    pieces = range(0, len(inputs), BATCH_ROWS)
-    return np.concatenate(
-        [inputs[start : start + BATCH_ROWS][:, index].numpy() for start in pieces]
-    )
+    column = np.empty(len(inputs))
+    for start in range(0, len(inputs), BATCH_ROWS):
+        rows = slice(start, start + BATCH_ROWS)
+        column[rows] = inputs[rows][:, index]
+    return column
 
 
 def _measure(feature: Feature, values: Array) -> tuple[float, float, float]:

@@ -64,10 +64,11 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
             remedy="give a spec with train.metrics with --spec",
         )
     _check_split(plan, session, part)
+    ignored = dataset.target.ignored if isinstance(dataset.target, Classes) else None
     metrics = metrics_of(
         named,
         probabilities=session.metadata.output.activation == "sigmoid",
-        ignored=loss_of(plan)[1].get("ignore_index"),
+        ignored=loss_of(plan)[1].get("ignore_index", ignored),
     )
     prepare = _preparation(plan, session, dataset.statistics)
     chosen = dataset.parts[part]

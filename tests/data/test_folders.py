@@ -124,8 +124,8 @@ def test_an_image_that_resizing_makes_huge_is_named(tmp_path: Path) -> None:
     steps = "evaluate: [Resize: {size: 2048}, CenterCrop: {size: 8}]"
     source = f"ImageFolder: {{root: '{tmp_path}'}}\n  {steps}"
     found = finding(source, **PHOTO)
-    assert found.startswith(f"6: '{long}' is 2,000,000x4, and Resize makes [3, 2048, 1024000000] ")
-    assert "GiB" in found and "this machine has" in found
+    assert found.startswith(f"6: '{long}' is 2,000,000x4, and Resize cannot take it: ")
+    assert "[3, 2048, 1024000000]" in found
 
 
 def test_more_class_folders_than_outputs_are_refused_at_the_loss(tmp_path: Path) -> None:

@@ -264,6 +264,7 @@ TRANSFORMS = [
         ),
         rule=_erasing,
         check=rising("scale", "ratio"),
+        batched="netspec.data.augmentation:random_erasing",
     ),
     policy("AutoAugment", Param("policy", Choice("imagenet", "cifar10", "svhn"), "imagenet")),
     policy(

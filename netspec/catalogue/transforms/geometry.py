@@ -346,6 +346,18 @@ INTERPOLATION = Param("interpolation", RESAMPLING, "bilinear")
 CENTER = Param("center", optional(ListOf(NUMBER, 2, 2)), None, "x and y; default: the middle")
 EITHER_WAY = Either(NONNEGATIVE, ListOf(NONNEGATIVE, 1, 2))
 
+
+def _flip(name: str, batched: str) -> Transform:
+    return Transform(
+        name=name,
+        params=(P,),
+        stages=STAGES,
+        fixed=certain,
+        batched=f"netspec.data.augmentation:{batched}",
+        masks="move",
+    )
+
+
 TRANSFORMS = [
     Transform(
         name="Resize",
@@ -395,10 +407,11 @@ TRANSFORMS = [
         ),
         rule=_random_crop,
         doubt=doubt_fill,
+        batched="netspec.data.augmentation:random_crop",
         masks="move",
     ),
-    Transform(name="RandomHorizontalFlip", params=(P,), stages=STAGES, fixed=certain, masks="move"),
-    Transform(name="RandomVerticalFlip", params=(P,), stages=STAGES, fixed=certain, masks="move"),
+    _flip("RandomHorizontalFlip", "random_horizontal_flip"),
+    _flip("RandomVerticalFlip", "random_vertical_flip"),
     Transform(
         name="RandomResizedCrop",
         params=(
@@ -410,6 +423,7 @@ TRANSFORMS = [
         ),
         rule=_resized_crop,
         check=rising("scale", "ratio"),
+        batched="netspec.data.augmentation:random_resized_crop",
         masks="move",
     ),
     Transform(

@@ -93,6 +93,8 @@ class Transform(Component):
     deployed: netspec's own module, which stands for it in evaluation and in the exported graph;
         None: torchvision's own.
     augmented: netspec's own module, which stands for it in augmentation; None: torchvision's own.
+    batched: what draws it for each sample of a batch at once, where measurement justifies that: on
+        small images the calls cost more than their work; None: it is called for each sample.
     eight_bit: it is made for uint8 images: it is given those, and `fill` from 0 to 255.
     masks: what torchvision does with masks as targets: it moves them as it moves the image, they
         stay as they are, or it refuses them.
@@ -107,6 +109,7 @@ class Transform(Component):
     doubt: Callable[[Image, Args], None] = _no_doubt
     deployed: str | None = None
     augmented: str | None = None
+    batched: str | None = None
     eight_bit: bool = False
     masks: Literal["move", "stay", "refused"] = "stay"
     standardizes: bool = False

@@ -172,6 +172,10 @@ class Renumbered(MaskFiles):
     def __getitem__(self, index: int) -> Tensor:
         return self.classes[super().__getitem__(index).long()]
 
+    @property
+    def manner(self) -> bytes:
+        return super().manner + self.classes.numpy().tobytes()
+
 
 def matlab_masks(make: Make, request: Request) -> Samples:
     """As `masks`, in MATLAB's files."""

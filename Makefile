@@ -61,7 +61,7 @@ $(VENV)-lowest/ready: pyproject.toml lowest.txt
 	rm -rf $(VENV)-lowest
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c lowest.txt \
-		-e '.[export,runtime,tables,dev]'
+		-e '.[export,runtime,shards,tables,dev]'
 	@touch $@
 
 $(VENV)/python:

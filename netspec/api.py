@@ -179,10 +179,11 @@ def export_onnx(
     from netspec.training.run import Run, load_weights
     from netspec.training.weights import weights_for, weights_of
 
-    origin, classes, statistics = "weights", None, None
+    origin, classes, statistics, rows = "weights", None, None, None
     warnings: tuple[Diagnostic, ...] = ()
     if isinstance(source, Run):
         plan, classes, statistics = source.plan, source.classes, source.statistics
+        rows = source.rows
         if spec is not None:
             plan, warnings = choosing.follow(source, spec)
     else:
@@ -198,7 +199,7 @@ def export_onnx(
         load_weights(model, weights, origin)
     if statistics is None and graph.learns(plan):
         statistics = load(plan, download=False).statistics
-    made = writing.write(plan, model, Path(path), classes, statistics)
+    made = writing.write(plan, model, Path(path), classes, statistics, rows)
     return replace(made, warnings=tuple(dict.fromkeys((*warnings, *made.warnings))))
 
 

@@ -37,9 +37,21 @@ def attribute(entry: Component) -> Any:
 
 
 def resolve(target: str) -> Any:
-    """What the catalogue names `module:attribute`."""
+    """What the catalogue names `module:attribute`. Raises SetupError where another package states
+    what it does not have."""
     module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        # What a module imports may be an extra that is not installed.
+        if isinstance(error, ModuleNotFoundError) and not module.startswith(str(error.name)):
+            raise
+        raise SetupError.of(
+            Code.ENVIRONMENT,
+            f"cannot be loaded: {error}",
+            file=target,
+            remedy="update or remove the package that brings it",
+        ) from error
 
 
 def build(plan: Plan, *, initialize: bool = True) -> nn.Sequential:

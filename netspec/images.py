@@ -67,7 +67,13 @@ def load(path: str | os.PathLike[str], channels: int) -> Pixels:
     missing, not of FORMATS, damaged, or has more than MAX_PIXELS pixels by its header.
     """
     file = os.fspath(path)
-    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+    with _reading(file), _opened(file) as stream:
+        return decode(stream, channels, file)
+
+
+def decode(stream: BinaryIO, channels: int, file: str) -> Pixels:
+    """As `load`, of a file that is open; `file` names it in errors."""
+    with _reading(file), Image.open(stream, formats=FORMATS) as image:
         return _pixels(image, channels, file)
 
 
@@ -102,7 +108,13 @@ def header(path: str | os.PathLike[str]) -> Header:
     shows: only a file that lacks its format's end is decoded.
     """
     file = os.fspath(path)
-    with _reading(file), _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+    with _reading(file), _opened(file) as stream:
+        return examine(stream, file)
+
+
+def examine(stream: BinaryIO, file: str) -> Header:
+    """As `header`, of a file that is open; `file` names it in errors."""
+    with _reading(file), Image.open(stream, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _wrong(file, *_TOO_LARGE)
         found = Header(*image.size, _kind(image), _upended(image))
@@ -110,7 +122,8 @@ def header(path: str | os.PathLike[str]) -> Header:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(end)))
         whole = stream.read() == end
     if not whole:
-        load(file, 3)
+        stream.seek(0)
+        decode(stream, 3, file)
     return found
 
 

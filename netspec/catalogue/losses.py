@@ -79,6 +79,11 @@ class Loss(Component):
     def probabilities(self) -> bool:
         return self.takes == "probabilities"
 
+    def no_and_yes(self, args: dict[str, Any]) -> tuple[float, float]:
+        """What a target of 0 or 1 becomes where the loss takes two other numbers alone."""
+        bounds = self.bounds(args)
+        return (bounds.low, bounds.high) if bounds.ends else (0.0, 1.0)
+
     @property
     def task(self) -> Task:
         """What a network trained with it tells of a sample."""

@@ -53,6 +53,7 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
 DIMENSION = Either(POSITIVE, Text("a dimension such as H or 4*H"))
 SHAPE = ListOf(DIMENSION, 1, MAX_RANK)
 FRACTION = Number(0, below=1)
+SEED = Integer(0, 2**63 - 1)
 PATTERN = Either(TEXT, ListOf(TEXT, 1))
 
 INPUT = Component(
@@ -82,7 +83,7 @@ SPLIT = Component(
         Param("shuffle", BOOLEAN, True, "false takes the last rows, as time series need"),
         Param("stratify", optional(BOOLEAN), None, "keep the classes' shares; default: true"),
         Param("group", optional(TEXT), None, "column whose equal values stay in one part"),
-        Param("seed", optional(NATURAL), None, "default: train.seed"),
+        Param("seed", optional(SEED), None, "default: train.seed"),
     ),
 )
 TRANSFORMS_OF = ListOf(TRANSFORM)
@@ -121,7 +122,7 @@ TRAIN = Component(
         Param("epochs", optional(POSITIVE), None, "passes over the training part"),
         Param("steps", optional(POSITIVE), None, "optimizer steps, instead of epochs"),
         Param("batch_size", POSITIVE, 32),
-        Param("seed", Integer(0, 2**63 - 1), 0, "of initialisation, order and augmentation"),
+        Param("seed", SEED, 0, "of initialisation, order and augmentation"),
         Param("shuffle", BOOLEAN, True),
         Param("loss", LOSS),
         Param("optimizer", OPTIMIZER),

@@ -24,6 +24,7 @@ EXTRAS = {
     "safetensors": "train",
     "filelock": "train",
     "tensorboard": "train",
+    "webdataset": "shards",
     "onnx": "export",
     "onnxscript": "export",
     "onnxruntime": "runtime",

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from netspec.catalogue.transforms import mixes
 from netspec.data.augmentation import Augmentation, Mixing
 from netspec.data.dataset import Part, Pictures, Rows, Statistics
 from netspec.data.preparation import preparing
 from netspec.data.randomness import Keys, generator, keys
+from netspec.data.targets import one_hot
 from netspec.planning import Plan
 
 # What is drawn in an epoch beside each sample's augmentation, whose numbers count from 0.
@@ -51,7 +51,7 @@ class Batches:
         shuffle: bool = False,
         seed: int = 0,
     ) -> None:
-        self.part, self.device = part, device
+        self.plan, self.part, self.device = plan, part, device
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.target = plan.spec.data.target if plan.spec.data else None
         (self.classes,) = [dim if isinstance(dim, int) else 0 for dim in plan.output.shape[:1]]
@@ -100,8 +100,8 @@ class Batches:
         if self.target == "input":
             wanted = made if self.clean is None else self.clean(given, None, samples)[0]
         assert isinstance(made, Tensor) and isinstance(wanted, Tensor)
-        if self.target == "one_hot":
-            wanted = functional.one_hot(wanted, self.classes).to(torch.float32)
+        if self.plan.one_hot:
+            wanted = one_hot(self.plan, wanted)
         if self.mixing is not None:
             made, wanted = self.mixing(made, wanted, keys(keys(epoch, MIXING), index))
         return Batch(made, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ HASHED_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
 
 Statistics = Mapping[str, Sequence[float]]  # what is learned of the training part, by name
+PartRows = Mapping[PartName, Tensor]  # of each part that a split made, int64 and rising
 
 
 class Extent(NamedTuple):
@@ -190,15 +191,17 @@ def _gathered(values: Tensor | Pictures, indices: Tensor) -> Rows:
 
 @dataclass(frozen=True)
 class Dataset:
-    """target: what the data turned out to hold; classes: their names, where they have any;
-    warnings: what in them is legal and probably not meant; statistics: what the pipeline's
-    preparation has learned of the training part."""
+    """target: what the source's targets turned out to be; classes: their names, where they have
+    any; warnings: what in them is legal and probably not meant; statistics: what the pipeline's
+    preparation has learned of the training part; rows: which rows of the source's training part
+    each part has that the split made, the training part too."""
 
     parts: Mapping[PartName, Part]
     target: Target
     classes: tuple[str, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
     statistics: Statistics | None = None
+    rows: PartRows = field(default_factory=dict)
 
     @property
     def held_out(self) -> PartName | None:

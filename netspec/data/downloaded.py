@@ -42,7 +42,7 @@ def downloaded(request: Request, kind: Any = None) -> Dataset:
     assert isinstance(entry, Fetched)
     _require(entry.needs, f"{entry.name} is read by")
     inspection = Inspection(request)
-    target, names = request.pipeline.target, None
+    target, names = request.pipeline.labels, None
     if isinstance(target, Classes):
         names = target.names
     parts: dict[PartName, Part] = {}
@@ -71,7 +71,7 @@ def _part(request: Request, samples: Samples, inspection: Inspection, *, trainin
     root = Path(request.args["root"]).expanduser()
     files, headers = ImageFiles(inputs, request.channels, root), inspection.headers(inputs)
     if isinstance(targets, Pictures):
-        target = request.pipeline.target
+        target = request.pipeline.labels
         assert isinstance(target, Classes) and samples.masks is not None
         return inspected(
             files, headers, targets, samples.masks, target, inspection, training=training
@@ -140,8 +140,13 @@ def _refusal(
     else:
         message = f"{entry.name} cannot be read from '{root}': {reason}"
     by_hand = "put its files there by hand"
-    fetches = request.download and not tried and entry.param("download") is not None
-    return Refusal(message, f"set `download: true`, or {by_hand}" if fetches else by_hand, "root")
+    if not request.download or entry.param("download") is None:
+        remedy = by_hand
+    elif request.args["download"]:
+        remedy = f"try again where there is a network, or {by_hand}"
+    else:
+        remedy = f"set `download: true`, or {by_hand}"
+    return Refusal(message, remedy, "root")
 
 
 def _reason(error: Exception) -> str:

@@ -72,7 +72,7 @@ def image_folder(request: Request) -> Dataset:
 def image_masks(request: Request) -> Dataset:
     """`root/train/images/…` and `root/train/masks/…`, `root/val/…`, `root/test/…`; or
     `root/images/…` and `root/masks/…`, one part."""
-    root, target = Path(request.args["root"]), request.pipeline.target
+    root, target = Path(request.args["root"]), request.pipeline.labels
     assert isinstance(target, Classes)
     inspection = Inspection(request)
     parts: dict[PartName, Part] = {}

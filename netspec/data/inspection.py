@@ -7,7 +7,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,35 +45,45 @@ class Inspection:
         transform cannot take or makes too large, or of another size than the source's."""
         found = self.each(images.header, paths)
         self._check_names(paths, found)
-        needed = cache(lambda width, height: _largest(width, height, self.request))
+        self.check_sizes(found, lambda index: f"'{paths[index]}'", "root")
+        return found
+
+    def check_sizes(
+        self,
+        headers: Sequence[images.Header | None],
+        name: Callable[[int], str],
+        param: str,
+    ) -> None:
+        """Raises Refusal, about a parameter of the source, for an image that a transform cannot
+        take or makes too large, or of another size than the source's."""
         fixed = self.request.pipeline.images
-        for path, header in zip(paths, found, strict=True):
-            if header is None:
-                continue
-            width, height = header.shown
-            what = f"'{path}' is {width:,}x{height:,}"
+        first: dict[tuple[int, int], int] = {}
+        for index, header in enumerate(headers):
+            if header is not None:
+                first.setdefault(header.shown, index)
+        for (width, height), index in first.items():
+            what = f"{name(index)} is {width:,}x{height:,}"
             if fixed and not (_fits(width, fixed.width) and _fits(height, fixed.height)):
                 source = self.request.pipeline.source.type
                 raise Refusal(
                     f"{what}, but {source}'s images are {fixed.width}x{fixed.height}",
                     "are its files whole?",
-                    "root",
+                    param,
                 )
             try:
-                name, made, size = needed(width, height)
+                step, made, size = _largest(width, height, self.request)
             except Refusal as refusal:
                 raise Refusal(
                     f"{what}, and {refusal.about.type} cannot take it: {refusal.message}",
                     refusal.remedy,
-                    "root",
+                    param,
                 ) from None
             check_memory(
                 size,
-                f"{what}, and {name} makes {made} of it, which takes",
-                "root",
+                f"{what}, and {step} makes {made} of it, which takes",
+                param,
                 "crop the image, or leave it out",
             )
-        return found
 
     def each(self, read: Callable[[Given], Found], given: Sequence[Given]) -> list[Found | None]:
         """What `read` makes of each, in threads; None where it raises InputError: for

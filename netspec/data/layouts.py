@@ -136,7 +136,7 @@ def pets(make: Make, request: Request) -> Samples:
     if wanted == "segmentation":
         classes = torch.full((VOID + 1,), VOID, dtype=torch.uint8)
         classes[1:4] = torch.arange(3, dtype=torch.uint8)
-        masks = Renumbered(found._segs, Path(found.root), classes)
+        masks = MaskFiles(found._segs, Path(found.root), classes)
         return Samples(found._images, masks, masks=found._segs)
     binary = wanted != "category"
     labels = torch.tensor(found._bin_labels if binary else found._labels, dtype=torch.int64)
@@ -160,17 +160,7 @@ def cityscapes(make: Make, request: Request) -> Samples:
             classes[each.id] = each.train_id
     both = sorted(zip(_paths(found.images), _paths(each for (each,) in found.targets), strict=True))
     inputs, paths = [image for image, _ in both], [mask for _, mask in both]
-    return Samples(inputs, Renumbered(paths, Path(found.root), classes), masks=paths)
-
-
-@dataclass(frozen=True, eq=False)
-class Renumbered(MaskFiles):
-    """`classes`: the class of each value that the files have, uint8 [256]."""
-
-    classes: Tensor
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.classes[super().__getitem__(index).long()]
+    return Samples(inputs, MaskFiles(paths, Path(found.root), classes), masks=paths)
 
     @property
     def manner(self) -> bytes:

@@ -10,17 +10,23 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.losses import Bounds
+from netspec.catalogue.losses import ANY, LOSSES, Bounds
 from netspec.catalogue.sources import Classes, Target, Unknown
+from netspec.catalogue.transforms import Image
 from netspec.data.dataset import Dataset, Part, PartName, Pictures, Statistics
-from netspec.data.preparation import learn
+from netspec.data.doubts import doubts
+from netspec.data.preparation import learn, preparing
 from netspec.data.sources import counted, loss_of, read, vocabulary
-from netspec.diagnostics import Code, Diagnostic, Severity, spoken
+from netspec.data.splitting import split
+from netspec.diagnostics import Code
 from netspec.planning import Plan
-from netspec.planning.pipeline import divide
-from netspec.planning.training import check_target, unmeasured
+from netspec.planning.pipeline import learned
+from netspec.planning.plans import Pipeline
+from netspec.planning.training import check_target
+from netspec.shapes import at
 from netspec.spec.document import Document, Route
-from netspec.spec.model import Split
+
+ROWS = 1024  # that are prepared at once to be looked at
 
 
 def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = None) -> Dataset:
@@ -39,20 +45,24 @@ def load(plan: Plan, *, download: bool = True, statistics: Statistics | None = N
         for name, part in brought.parts.items():
             _check_lengths(name, part)
     with _refused(document, ("data", "split")):
-        dataset = _split(brought, plan.spec.data.split, plan.spec.seed)
+        dataset = split(brought, plan.spec.data.split, plan.spec.seed)
     with _refused(document, pipeline.source.path):
         for name, part in dataset.parts.items():
             _check_inputs(name, part, plan)
             _check_targets(name, part, dataset.target, plan)
-    if plan.training and not isinstance(dataset.target, Unknown):
+    with _refused(document, ("data", "target")):
+        target = learned(plan.spec.data.target, dataset.target, plan.input)
+    if plan.training and not isinstance(target, Unknown):
         with _refused(document, plan.training.loss.path, Code.TRAIN):
-            check_target(plan.training.loss, plan.output, dataset.target)
+            check_target(plan.training.loss, plan.output, target)
     if statistics is None:
         with _refused(document, pipeline.source.path):
             statistics = learn(pipeline, dataset.parts["train"])
-    return replace(
-        dataset, statistics=statistics, warnings=(*dataset.warnings, *_doubts(plan, dataset))
-    )
+    dataset = replace(dataset, statistics=statistics)
+    if plan.training and plan.spec.data.target == "input":
+        with _refused(document, plan.training.loss.path, Code.TRAIN):
+            _check_own(pipeline, dataset, plan)
+    return replace(dataset, warnings=(*dataset.warnings, *doubts(plan, dataset)))
 
 
 @contextmanager
@@ -63,24 +73,6 @@ def _refused(document: Document, route: Route, code: Code = Code.DATA) -> Iterat
     except Refusal as refusal:
         at = route if refusal.param is None else (*route, refusal.param, *refusal.within)
         raise document.error(code, refusal.message, at, refusal.remedy) from None
-
-
-def _split(dataset: Dataset, split: Split, seed: int) -> Dataset:
-    """Cut the parts that the source does not bring out of the training part."""
-    parts = dict(dataset.parts)
-    sizes = divide(split, {name: len(part) for name, part in parts.items()})
-    names: tuple[PartName, ...] = ("test", "validation")
-    for name in names:
-        if name not in sizes or name in dataset.parts:
-            continue
-        whole, taken = parts["train"], sizes[name]
-        order = torch.arange(len(whole))
-        if split.shuffle:
-            order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
-        # In the source's order again, so that a part without shuffling is the file's.
-        kept, held_out = order[:-taken].sort().values, order[-taken:].sort().values
-        parts["train"], parts[name] = whole.subset(kept), whole.subset(held_out)
-    return replace(dataset, parts=parts)
 
 
 def _check_lengths(name: PartName, part: Part) -> None:
@@ -146,30 +138,30 @@ def _check_bounds(name: PartName, targets: Tensor, loss: str, bounds: Bounds) ->
         )
 
 
-def _doubts(plan: Plan, dataset: Dataset) -> Iterator[Diagnostic]:
-    """Metrics without a part to measure, where only the data know the parts; arrays that look like
-    images of 8 bits: floats of images lie in [0, 1]."""
-    metrics = plan.training.metrics if plan.training else ()
-    known = plan.pipeline is not None and plan.pipeline.parts is not None
-    if not known and (refusal := unmeasured(metrics, dataset.parts)):
-        place = plan.spec.document.place(("train", "metrics"), key=True)
-        yield Diagnostic(
-            Code.TRAIN, refusal.message, place, spoken(refusal.remedy), severity=Severity.WARNING
-        )
-    shape, inputs = plan.input.shape, dataset.parts["train"].inputs
-    assert plan.pipeline is not None
-    source = plan.pipeline.source
-    if plan.pipeline.raw or isinstance(inputs, Pictures) or inputs.dtype != torch.float32:
+def _check_own(pipeline: Pipeline, dataset: Dataset, plan: Plan) -> None:
+    """Refuse samples that are their own targets where the loss does not take such numbers."""
+    assert plan.training is not None
+    named = plan.training.loss
+    bounds = LOSSES[named.type].bounds(dict(named.args))
+    if bounds == ANY:
         return
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        return
-    low, high = float(inputs.min()), float(inputs.max())
-    if low >= 0 and 127 < high <= 255 and bool((inputs == inputs.floor()).all()):
-        yield Diagnostic(
-            Code.DATA,
-            f"'{source.args['inputs']}' holds whole numbers from {low:g} to {high:g}, as images of "
-            "8 bits do: they reach the network as they are",
-            plan.spec.document.place((*source.path, "inputs")),
-            "store floats in [0, 1]: `inputs.astype('float32') / 255`",
-            severity=Severity.WARNING,
-        )
+    prepares = preparing(pipeline, dataset.statistics)
+    for name, part in dataset.parts.items():
+        inputs = part.inputs
+        if pipeline.raw:  # black and white, between which all images lie
+            inputs = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+            inputs = inputs.expand(2, pipeline.raw.channels, *_largest(pipeline.raw, plan))
+        assert isinstance(inputs, Tensor)
+        for start in range(0, len(inputs), ROWS):
+            rows = inputs[start : start + ROWS]
+            _check_bounds(name, prepares(rows) if prepares else rows, named.type, bounds)
+
+
+def _largest(raw: Image, plan: Plan) -> list[int]:
+    """The size of an image that every step takes."""
+    wanted = [at(dim, plan.least) for dim in plan.input.shape[1:]]
+    sizes = (raw.height, raw.width)
+    return [
+        size if isinstance(size, int) else max(size.least, least)
+        for size, least in zip(sizes, wanted, strict=True)
+    ]

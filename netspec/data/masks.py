@@ -21,17 +21,20 @@ from netspec.diagnostics import Code, Diagnostic, Place
 
 @dataclass(frozen=True, eq=False)
 class MaskFiles(Pictures):
-    """Masks below `root`, each uint8 [1, H, W] of classes."""
+    """Masks below `root`, each uint8 [1, H, W] of classes. `classes`: the class of each value that
+    the files have, uint8 [256]; None: the value itself."""
 
     paths: Sequence[Path]
     root: Path
+    classes: Tensor | None = None
     channels = 1
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(images.load_mask(self.paths[index])).unsqueeze(0)
+        mask = torch.from_numpy(images.load_mask(self.paths[index])).unsqueeze(0)
+        return mask if self.classes is None else self.classes[mask.long()]
 
     def size(self, index: int) -> tuple[int, int]:
         return images.check(self.paths[index])

@@ -15,9 +15,9 @@ from torch import Tensor
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.losses import ANY, LOSSES, Loss
-from netspec.catalogue.sources import SOURCES, Classes, Values
+from netspec.catalogue.sources import SOURCES, Classes, Target, Values
 from netspec.compiler import memory, resolve
-from netspec.data.dataset import Dataset, Part, PartName
+from netspec.data.dataset import Dataset, Part, PartName, Pictures
 from netspec.planning import Plan
 from netspec.planning.plans import BYTES, Pipeline
 from netspec.shapes import at
@@ -53,8 +53,31 @@ def read(plan: Plan, pipeline: Pipeline, *, download: bool) -> Dataset:
     """All parts that the source itself brings."""
     entry = SOURCES[pipeline.source.type]
     request = Request(plan, pipeline, download)
-    made: Dataset = resolve(entry.reader or entry.target)(request)
+    made = resolve(entry.reader or entry.target)(request)
+    if not isinstance(made, Dataset) or "train" not in made.parts:  # another package's source
+        raise Refusal(f"{entry.target} gives no data set with a training part")
+    for name, part in made.parts.items():
+        if problem := _problem(part, made.target, request):
+            raise Refusal(f"{entry.target} gives the {name} part {problem}")
     return made
+
+
+def _problem(part: Part, target: Target, request: Request) -> str | None:
+    """What keeps a part from being one of this pipeline's, or None."""
+    inputs, targets, pipeline = part.inputs, part.targets, request.pipeline
+    if isinstance(inputs, Pictures):
+        fits = pipeline.raw is not None and inputs.channels == request.channels
+        return None if fits else f"pictures, and not {pipeline.raw or request.plan.input}"
+    kind = "uint8" if pipeline.raw else request.plan.input.dtype
+    if pipeline.preparation is None and inputs.dtype != getattr(torch, kind):
+        return f"inputs of {inputs.dtype}, not of {kind}"
+    rank = 3 if pipeline.raw else len(request.plan.input.shape)
+    if pipeline.preparation is None and inputs.dim() != 1 + rank:
+        return f"inputs {list(inputs.shape)}, and each has {rank} dimensions"
+    wanted = torch.int64 if isinstance(target, Classes) else torch.float32
+    if isinstance(targets, Tensor) and targets.dtype != wanted:
+        return f"targets of {targets.dtype}, not of {wanted}"
+    return None
 
 
 def digits(request: Request) -> Dataset:
@@ -68,16 +91,16 @@ def digits(request: Request) -> Dataset:
         "train": whole.subset(order[order % 5 != 4]),
         "test": whole.subset(order[order % 5 == 4]),
     }
-    return Dataset(parts, request.pipeline.target, _names(request))
+    return Dataset(parts, request.pipeline.labels, _names(request))
 
 
 def synthetic(request: Request) -> Dataset:
     """Standard normal samples (uniform token ids); targets by a fixed random linear map of them."""
     args, plan = request.args, request.plan
     shape = [at(dim, plan.least) for dim in plan.input.shape]
-    target = request.pipeline.target
+    target = request.pipeline.labels
     width = target.count if isinstance(target, Classes) else None
-    out = [width] if width else list(target.shape or ()) if isinstance(target, Values) else []
+    out = [width] if width else _sizes(target, plan)
     taken, given = math.prod(shape), math.prod(out)
     asked = "targets" if args["classes"] is None else "classes"
     check_memory(taken * given * BYTES["float32"], "its map to the targets takes", asked)
@@ -98,15 +121,22 @@ def synthetic(request: Request) -> Dataset:
     loss, loss_args = loss_of(plan)
     bounds = loss.bounds(loss_args) if loss else ANY
     if bounds.ends:
-        targets = torch.where(scores > 0, bounds.high, bounds.low)
+        targets = torch.where(scores > 0, float(bounds.high), float(bounds.low))
     else:
         targets = (scores > 0).to(torch.float32) if target.binary else scores
     return Dataset({"train": Part(inputs, targets.clamp(bounds.low, bounds.high))}, target)
 
 
+def _sizes(target: Target, plan: Plan) -> list[int]:
+    """The sizes of float targets."""
+    shape = target.shape if isinstance(target, Values) else None
+    return [at(dim, plan.least) for dim in shape or ()]
+
+
 def loss_of(plan: Plan) -> tuple[Loss | None, dict[str, Any]]:
-    """What the targets are for, with its arguments."""
-    if plan.training is None:
+    """The loss that takes the source's targets, with its arguments; None where there is none, or it
+    takes others, which `data.target` makes."""
+    if plan.training is None or (plan.spec.data and plan.spec.data.target):
         return None, {}
     loss = plan.training.loss
     return LOSSES[loss.type], dict(loss.args)
@@ -145,5 +175,5 @@ def with_channels(pixels: Tensor, wanted: int) -> Tensor:
 
 
 def _names(request: Request) -> tuple[str, ...] | None:
-    target = request.pipeline.target
+    target = request.pipeline.labels
     return target.names if isinstance(target, Classes) else None

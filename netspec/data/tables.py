@@ -308,7 +308,8 @@ def _read(request: Request, kind: type[Reader]) -> Dataset:
         )
     loss, _ = loss_of(request.plan)
     classes = args["classes"]
-    labels = classes is not None or (loss is not None and loss.wants == "classes")
+    wanted = data.target == "one_hot" or (loss is not None and loss.wants == "classes")
+    labels = classes is not None or wanted
     categories = None if classes is None else tuple(classes)
     columns = [feature.column for feature in stated.features]
     columns += [Column(name, categories) for name in learned]
@@ -373,7 +374,7 @@ def _place(name: str, reader: Reader, args: Mapping[str, Any], learned: Sequence
 
 def _target(request: Request, part: Part, labels: bool) -> Target:
     """What the targets are."""
-    stated = request.pipeline.target
+    stated = request.pipeline.labels
     if isinstance(stated, Classes) or not labels:
         return stated if isinstance(stated, Classes) else Values(tuple(part.labels.shape[1:]))
     counting = counted(part.labels, loss_of(request.plan)[1])

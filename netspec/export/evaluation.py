@@ -17,6 +17,7 @@ from netspec.data.dataset import Dataset, PartName, Statistics
 from netspec.data.loading import load
 from netspec.data.preparation import preparing
 from netspec.data.sources import loss_of
+from netspec.data.splitting import digests, stratified
 from netspec.diagnostics import Code, InputError
 from netspec.planning import Plan, make_plan
 from netspec.runtime import Session
@@ -54,7 +55,8 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
             remedy="give the spec that it was exported from with --spec",
         )
     named = plan.training.metrics if plan.training else ()
-    if not named and isinstance(dataset.target, Classes):
+    own = plan.spec.data is not None and plan.spec.data.target == "input"
+    if not named and isinstance(dataset.target, Classes) and not own:
         named = (Named(ACCURACY.name, {}, ()),)
     if not named:
         raise InputError.of(
@@ -63,12 +65,13 @@ def evaluate(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> 
             file=str(session.path),
             remedy="give a spec with train.metrics with --spec",
         )
-    _check_split(plan, session, part)
+    _check_split(plan, session, dataset, part)
     ignored = dataset.target.ignored if isinstance(dataset.target, Classes) else None
     metrics = metrics_of(
         named,
         probabilities=session.metadata.output.activation == "sigmoid",
         ignored=loss_of(plan)[1].get("ignore_index", ignored),
+        one_hot=plan.one_hot,
     )
     prepare = _preparation(plan, session, dataset.statistics)
     chosen = dataset.parts[part]
@@ -92,13 +95,17 @@ class Cut(NamedTuple):
     test: float
     validation: float
     seed: int | None
+    stratified: bool
+    group: str | None
 
     def __str__(self) -> str:
         shares = f"test {self.test:g} and validation {self.validation:g}"
-        return f"{shares} with " + ("the last rows" if self.seed is None else f"seed {self.seed}")
+        taken = "the last rows" if self.seed is None else f"seed {self.seed}"
+        whole = f", whole groups of '{self.group}'" if self.group is not None else ""
+        return f"{shares} with {taken}{whole}" + ", stratified" * self.stratified
 
 
-def _cut(spec: Spec, part: PartName) -> Cut | None:
+def _cut(spec: Spec, dataset: Dataset, part: PartName) -> Cut | None:
     """How a split cuts the part; None where it is as the source brings it."""
     if spec.data is None:
         return None
@@ -106,25 +113,42 @@ def _cut(spec: Spec, part: PartName) -> Cut | None:
     validation = 0 if part == "test" else split.validation  # the test part is cut first
     if not split.test and not validation:
         return None
-    return Cut(split.test, validation, spec.seed if split.shuffle else None)
+    seed = spec.seed if split.seed is None else split.seed
+    return Cut(
+        split.test,
+        validation,
+        seed if split.shuffle else None,
+        stratified(split, dataset.parts["train"]),
+        split.group,
+    )
 
 
-def _check_split(plan: Plan, session: Session, part: PartName) -> None:
-    """Refuse a part that another split makes than the one that the file was trained with."""
-    cut, file = _cut(plan.spec, part), parse(session.metadata.spec, str(session.path)).data
+def _check_split(plan: Plan, session: Session, dataset: Dataset, part: PartName) -> None:
+    """Refuse a part that another split makes than the one that the file was trained with, or that
+    has other rows because the data have changed."""
+    document, before = plan.spec.document, session.metadata.rows.get(part)
+    may = f"the {part} part may hold samples that the file learned from"
+    cut = _cut(plan.spec, dataset, part)
+    file = parse(session.metadata.spec, str(session.path)).data
     if cut is None or not isinstance(file, dict) or not isinstance(file.get("data"), dict):
         return
     # A file does not keep its source's paths, without which its spec is none.
     source = resolved(plan.spec)["data"]["source"]
     completed = to_yaml({**file, "data": {**file["data"], "source": source}})
-    trained = _cut(loads(completed, f"{session.path} (its spec)"), part)
+    trained = _cut(loads(completed, f"{session.path} (its spec)"), dataset, part)
     if trained != cut:
-        raise plan.spec.document.error(
+        raise document.error(
             Code.DATA,
-            f"the {part} part may hold samples that the file learned from: it was trained with "
-            f"{trained or 'no split'}, and the spec has {cut}",
+            f"{may}: it was trained with {trained or 'no split'}, and the spec has {cut}",
             ("data", "split"),
             "give the split and train.seed of the spec that it was exported from",
+        )
+    if before is not None and before != digests(dataset.rows)[part]:
+        raise document.error(
+            Code.DATA,
+            f"{may}: the data have changed, and the split gives it other rows than it had",
+            ("data", "split"),
+            "bring back the data that it was trained on",
         )
 
 

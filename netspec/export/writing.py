@@ -17,8 +17,9 @@ from netspec import files
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
-from netspec.data.dataset import Statistics
+from netspec.data.dataset import PartRows, Statistics
 from netspec.data.sources import vocabulary
+from netspec.data.splitting import digests
 from netspec.diagnostics import (
     Code,
     Diagnostic,
@@ -78,10 +79,12 @@ def write(
     path: Path,
     classes: tuple[str, ...] | None = None,
     statistics: Statistics | None = None,
+    rows: PartRows | None = None,
 ) -> Export:
     """Write `model`, a plan's, as one self-contained ONNX file with a dynamic batch.
 
-    statistics: what its pipeline's preparation learned, where the graph begins with it.
+    statistics: what its pipeline's preparation learned, where the graph begins with it. rows: of
+    the parts that a split made when it was trained.
 
     The file replaces what is at `path` only after onnxruntime gives what torch gives for batches
     of 1, 2 and 7. Raises SpecError where it does not, or where the network cannot be exported.
@@ -101,7 +104,7 @@ def write(
         ]
         # One for all: what rounding does to the outputs of one batch, it may do to another's.
         lost = max(each.lost for each in (*proofs, *vectors))
-        account = _metadata(plan, module.takes, vectors, lost, classes)
+        account = _metadata(plan, module.takes, vectors, lost, classes, rows or {})
         proto = convert(plan, module)
         onnx.helper.set_model_props(
             proto,
@@ -240,13 +243,19 @@ def _run(plan: Plan, module: Deployed, sample: Tensor) -> Array:
 
 
 def _metadata(
-    plan: Plan, takes: Taken, vectors: list[_Tried], lost: float, classes: tuple[str, ...] | None
+    plan: Plan,
+    takes: Taken,
+    vectors: list[_Tried],
+    lost: float,
+    classes: tuple[str, ...] | None,
+    rows: PartRows,
 ) -> Metadata:
     names = set().union(*(dim.names for dim in takes.shape if isinstance(dim, Expr)))
     task = _task(plan)
-    if classes is None and plan.pipeline and isinstance(plan.pipeline.target, Classes):
-        classes = plan.pipeline.target.names
-    if task != "classes" or classes is None or len(classes) != plan.output.shape[0]:
+    if classes is None and plan.pipeline and isinstance(plan.pipeline.labels, Classes):
+        classes = plan.pipeline.labels.names
+    scored = task == "classes" or plan.one_hot
+    if not scored or classes is None or len(classes) != plan.output.shape[0]:
         classes = None
     return Metadata(
         version=VERSION,
@@ -269,6 +278,7 @@ def _metadata(
             for each in vectors
         ),
         tolerance=TOLERANCE,
+        rows=digests(rows),
     )
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from netspec.catalogue.component import Component, Refusal
-from netspec.catalogue.sources import SOURCES, Classes, Images, Sizes, Source, Target
+from netspec.catalogue.sources import (
+    SOURCES,
+    Classes,
+    Images,
+    Sizes,
+    Source,
+    Target,
+    Unknown,
+    Values,
+)
 from netspec.catalogue.transforms import (
     TRANSFORMS,
     AtLeast,
@@ -74,21 +83,85 @@ def plan_pipeline(spec: Spec, findings: Findings) -> Pipeline | None:
         for way in ways:
             if not _check_way(way, steps, raw, spec.input, findings, named):
                 return None
-        target = source.labels(dict(named.args))
-        if isinstance(target, Classes) and target.shape != ():
-            _check_masks(data.augment, findings)
+    labels = _labels(source, dict(named.args), spec.input)
+    if raw and isinstance(labels, Classes) and labels.shape != ():
+        _check_masks(data.augment, findings)
+    try:
+        target = learned(data.target, labels, spec.input)
+    except Refusal as refusal:
+        findings.add(Code.DATA, refusal.message, ("data", "target"), refusal.remedy)
+        target = Unknown()
+    _check_split(data.split, source, labels, findings)
     return Pipeline(
         source=named,
         images=images,
         raw=raw,
         preparation=preparation,
-        target=_target(source, dict(named.args), spec.input),
+        labels=labels,
+        target=target,
         sizes=_sizes(source.parts(dict(named.args)), data.split, findings),
         **steps,
     )
 
 
-def _target(source: Source, args: dict[str, Any], input: Tensor) -> Target:
+def learned(choice: Literal["input", "one_hot"] | None, labels: Target, input: Tensor) -> Target:
+    """What the network learns, by `data.target` and the source's own targets. Raises Refusal."""
+    if choice == "input":
+        if input.dtype != "float32":
+            raise Refusal(
+                f"the input is {input}, and a sample that is its own target has to be floats",
+                "remove it",
+            )
+        return Values(input.shape)
+    if choice == "one_hot":
+        if isinstance(labels, Values):
+            raise Refusal("the targets are floats, and one_hot makes them of classes", "remove it")
+        if isinstance(labels, Classes) and labels.shape:
+            raise Refusal(
+                f"each target is {show(labels.shape)} class indices, and one_hot makes floats of "
+                "one a sample",
+                "remove it",
+            )
+        count = labels.count if isinstance(labels, Classes) else None
+        return Values(None if count is None else (count,), binary=True)
+    return labels
+
+
+def _check_split(split: Split, source: Source, labels: Target, findings: Findings) -> None:
+    """What of the split contradicts itself or the source."""
+
+    def add(key: str, message: str, remedy: str) -> None:
+        findings.add(Code.DATA, message, ("data", "split", key), remedy)
+
+    classes = isinstance(labels, Unknown) or (isinstance(labels, Classes) and not labels.shape)
+    if split.stratify and not split.shuffle:
+        add(
+            "stratify",
+            "`shuffle: false` takes the last rows, whatever their classes",
+            "remove one of them",
+        )
+    elif split.stratify and split.group is not None:
+        add(
+            "stratify",
+            "`group` keeps rows together, whatever their classes",
+            "remove one of them",
+        )
+    elif split.stratify and not classes:
+        add(
+            "stratify",
+            f"it keeps the shares of classes, but no sample of {source.name} is of one class",
+            "remove it",
+        )
+    if split.group is not None and not source.columns:
+        able = [each.name for each in SOURCES.values() if each.columns]
+        add(
+            "group",
+            f"{source.name} has no columns",
+            f"remove it; {' and '.join(able)} have columns" if able else "remove it",
+        )
+
+
+def _labels(source: Source, args: dict[str, Any], input: Tensor) -> Target:
     """What the source's targets are; a mask has the size that its image has in the end."""
     target = source.labels(args)
     if isinstance(target, Classes) and source.masks(args):
@@ -135,12 +208,18 @@ def _sizes(brought: Sizes | None, split: Split, findings: Findings) -> Sizes | N
             key=True,
         )
         return None
+    if brought is None:
+        return None
     try:
-        return None if brought is None else divide(split, brought)
+        divided = divide(split, brought)
     except Refusal as refusal:
         path = ("data", "split", str(refusal.param))
         findings.add(Code.DATA, refusal.message, path, refusal.remedy)
         return None
+    if divided == brought or split.group is None:
+        return divided
+    # Groups are whole, so that only the data knows how many rows come near the share.
+    return {name: None if name == "train" else brought.get(name) for name in divided}
 
 
 def _raw(images: Images, input: Tensor, source: Named) -> Image:

@@ -13,7 +13,7 @@ from netspec.catalogue.layers import LAYERS
 from netspec.catalogue.layers.layer import Weights
 from netspec.catalogue.layers.structure import Container
 from netspec.catalogue.preparations import Preparation
-from netspec.catalogue.sources import Images, Sizes, Target
+from netspec.catalogue.sources import Images, Sizes, Target, Unknown
 from netspec.catalogue.transforms import Image
 from netspec.diagnostics import Diagnostic
 from netspec.shapes import Dim, Tensor, numel
@@ -110,8 +110,9 @@ class Pipeline:
     """What happens to a sample between its source and the network, and what its target is.
 
     `raw`: the source's images in the input's number of channels; `preparation`: how its other raw
-    samples become the input. Both are None where samples come in the input's own shape. `sizes`:
-    how many samples each part has after the split.
+    samples become the input. Both are None where samples come in the input's own shape. `labels`:
+    the targets that the source brings; `target`: what the network learns, which `data.target` may
+    make of them or of the sample. `sizes`: how many samples each part has after the split.
     """
 
     source: Named
@@ -123,6 +124,7 @@ class Pipeline:
     target: Target
     sizes: Sizes | None
     preparation: Preparation | None = None
+    labels: Target = field(default_factory=Unknown)
 
     @property
     def parts(self) -> frozenset[str] | None:
@@ -206,6 +208,12 @@ class Plan:
     @property
     def parameters(self) -> int:
         return self.root.parameters
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether the loss gets floats that are made of class indices."""
+        data = self.spec.data
+        return self.training is not None and data is not None and data.target == "one_hot"
 
     @cached_property
     def digest(self) -> str:

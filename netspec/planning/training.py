@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Literal
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.layers import LAYERS
@@ -37,6 +38,7 @@ def plan_training(
     optimizer = complete(OPTIMIZERS[train.optimizer.type], train.optimizer)
     metrics = tuple(complete(METRICS[each.type], each) for each in train.metrics)
     target = pipeline.target if pipeline else Unknown()
+    made = spec.data.target if spec.data else None
     try:
         loss = _ignoring(loss, train.loss, target)
     except Refusal as refusal:
@@ -46,6 +48,7 @@ def plan_training(
     except Refusal as refusal:
         refuse(refusal, train.optimizer, findings, Code.TRAIN)
     try:
+        _check_made(loss, made)
         check_target(loss, root.output, target)
         _check_values(LOSSES[loss.type], root)
     except Refusal as refusal:
@@ -62,7 +65,7 @@ def plan_training(
             if metric.type in listed:
                 raise Refusal("it is listed twice, and has one column", "leave one out")
             listed.add(metric.type)
-            _check_metric(metric, LOSSES[loss.type], target)
+            _check_metric(metric, LOSSES[loss.type], target, made == "one_hot")
         except Refusal as refusal:
             refuse(refusal, metric, findings, Code.TRAIN)
     if pipeline:
@@ -210,6 +213,23 @@ def _scheduler(named: Named, optimizer: Optimizer, findings: Findings) -> Named:
         children = args[entry.nested]
         args[entry.nested] = tuple(_scheduler(each, optimizer, findings) for each in children)
     return replace(named, args=args)
+
+
+def _check_made(named: Named, made: Literal["input", "one_hot"] | None) -> None:
+    """Refuse a loss that takes no such targets as `data.target` makes."""
+    loss = LOSSES[named.type]
+    if made and loss.wants == "classes":
+        raise Refusal(
+            f"it takes class indices, but `data.target: {made}` makes floats",
+            "remove data.target" if made == "one_hot" else "use MSELoss or L1Loss",
+        )
+    args = dict(named.args)
+    bounds, (no, yes) = loss.bounds(args), loss.no_and_yes(args)
+    if made == "one_hot" and not bounds.low <= no < yes <= bounds.high:
+        raise Refusal(
+            f"it takes targets {bounds}, but `data.target: one_hot` makes {no:g} and {yes:g}",
+            "use another loss",
+        )
 
 
 def check_target(named: Named, output: Tensor, target: Target) -> None:
@@ -378,12 +398,13 @@ def _check_classes(loss: Loss, output: Tensor, target: Target) -> None:
         )
 
 
-def _check_metric(named: Named, loss: Loss, target: Target) -> None:
+def _check_metric(named: Named, loss: Loss, target: Target, one_hot: bool) -> None:
+    """Refuse a metric that judges other targets; those of one_hot are classes too."""
     task = loss.task
     if task == "values" and isinstance(target, Values) and target.binary:
         task = "binary"
     tasks = METRICS[named.type].tasks
-    if task not in tasks:
+    if task not in tasks and not (one_hot and "classes" in tasks):
         fitting = " or ".join(each.name for each in METRICS.values() if task in each.tasks)
         raise Refusal(
             f"{named.type} needs targets that are {' or '.join(sorted(tasks))}, but {loss.name} "

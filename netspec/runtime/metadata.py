@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, cast, get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from netspec.shapes import Expr, Shape
 from netspec.tables import Category, Column, Layout
 
 KEY = "netspec"
+PARTS = ("train", "validation", "test")
 MAX_TEXT = 1 << 25
 MAX_NAMES = 1_000_000
 MAX_VECTORS = 64
@@ -94,7 +95,8 @@ class Tolerance:
 @dataclass(frozen=True, slots=True, eq=False)
 class Metadata:
     """A model file's own account: `spec` is the resolved spec as YAML, `digest` the model digest
-    (SHA-256, hex), `least` the least value of each name in the input's shape."""
+    (SHA-256, hex), `least` the least value of each name in the input's shape, `rows` a SHA-256 of
+    the rows that each part had which a split made when the weights were trained; may be missing."""
 
     version: str
     name: str
@@ -106,6 +108,7 @@ class Metadata:
     output: Output
     vectors: tuple[Vector, ...]
     tolerance: Tolerance
+    rows: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self) -> str:
         """The JSON text. Raises InputError where `decode` would refuse it."""
@@ -130,6 +133,7 @@ class Metadata:
                 },
                 "vectors": [_plain_vector(each) for each in self.vectors],
                 "tolerance": {"rtol": self.tolerance.rtol, "atol": self.tolerance.atol},
+                **({"rows": dict(self.rows)} if self.rows else {}),
             },
             ensure_ascii=False,
             separators=(",", ":"),
@@ -187,20 +191,27 @@ def _metadata(found: object) -> Metadata:
             raise ValueError(f"'classes' has {len(classes)} names for {output.shape[0]} outputs")
     spec = fields.want("spec", str, "a text")
     spec.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
-    if re.fullmatch("[0-9a-f]{64}", fields.text("digest")) is None:
-        raise ValueError("'digest' is no SHA-256 in hexadecimal")
+    digest = _sha256(fields, "digest")
+    rows = Fields(fields.found.get("rows", {}), "'rows'")
     return Metadata(
         version=fields.text("version"),
         name=fields.text("name"),
         spec=spec,
-        digest=fields.text("digest"),
+        digest=digest,
         classes=classes,
         input=input,
         least={name: least.whole(name) for name in sorted(names)},
         output=output,
         vectors=tuple(_vectors(fields.items("vectors", MAX_VECTORS))),
         tolerance=Tolerance(bounds.number("rtol"), bounds.number("atol")),
+        rows={name: _sha256(rows, name) for name in PARTS if name in rows.found},
     )
+
+
+def _sha256(fields: Fields, key: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", found := fields.text(key)) is None:
+        raise ValueError(f"'{key}' is no SHA-256 in hexadecimal")
+    return found
 
 
 def _vectors(found: list[object]) -> Iterator[Vector]:

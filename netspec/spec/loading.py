@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netspec.catalogue import sections
-from netspec.catalogue.layers import LAYERS, installed
+from netspec.catalogue import installed, sections
+from netspec.catalogue.layers import LAYERS, Layer
+from netspec.catalogue.sources import SOURCES, Source
 from netspec.diagnostics import Code, SpecError
 from netspec.shapes import Expr, Tensor, problem
 from netspec.spec import checking, model, siblings
@@ -59,7 +60,7 @@ def interpret(source: Document, folder: Path) -> tuple[Spec | None, Findings]:
     """The spec, as far as it can be known, and the findings. None where a bound was passed."""
     findings = Findings(source)
     checking.check(findings)
-    if findings.has(Code.UNKNOWN_LAYER) and installed.load(LAYERS):
+    if _load_installed(findings):
         checking.refresh()
         findings = Findings(source)
         checking.check(findings)
@@ -67,6 +68,14 @@ def interpret(source: Document, folder: Path) -> tuple[Spec | None, Findings]:
         return _Reader(findings).spec(folder), findings
     except TooMany:
         return None, findings
+
+
+def _load_installed(findings: Findings) -> bool:
+    """Whether other packages bring what has no such name here."""
+    layers = findings.has(Code.UNKNOWN_LAYER) and installed.load("netspec.layers", Layer, LAYERS)
+    if not (findings.has(Code.UNKNOWN_NAME) and findings.within(("data", "source"))):
+        return layers
+    return installed.load("netspec.sources", Source, SOURCES) or layers
 
 
 def _block_problem(name: str) -> str | None:

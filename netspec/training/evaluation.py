@@ -36,12 +36,18 @@ def evaluate(run: Run, part: PartName | None, device: torch.device) -> Evaluatio
     weights = weights_of(run)
     found = load(plan, statistics=run.statistics)
     used = choose(found, part, run.directory)
+    run.check_rows(found, used)
     dataset = keep(plan, found, [used])
     model = compiler.build(plan, initialize=False)
     load_weights(model, weights, str(run.directory))
     loss = make_loss(plan.training.loss).to(device)
     probabilities = LOSSES[plan.training.loss.type].probabilities
-    metrics = metrics_of(plan.training.metrics, probabilities=probabilities, ignored=loss.ignored)
+    metrics = metrics_of(
+        plan.training.metrics,
+        probabilities=probabilities,
+        ignored=loss.ignored,
+        one_hot=plan.one_hot,
+    )
     measures = measure(plan, model.to(device), dataset, used, device, loss, metrics)
     return Evaluation(used, measures, (*plan.warnings, *dataset.warnings))
 

@@ -77,7 +77,7 @@ def train(
             listener.warn(warning)
         # A run that goes on has its own weights.
         trainer = Trainer(plan, dataset, device, listener, initialize=resume is None)
-        run = resume or Run.create(plan, device, root, dataset.statistics)
+        run = resume or Run.create(plan, device, root, dataset.statistics, dataset.rows)
         with locked(run.directory):
             if resume:
                 resuming.resume(trainer.progress, resume, listener.warn)
@@ -115,6 +115,7 @@ class Trainer:
             self.settings.metrics,
             probabilities=LOSSES[self.settings.loss.type].probabilities,
             ignored=self.loss.ignored,
+            one_hot=plan.one_hot,
         )
         self.batches = Batches(
             plan,

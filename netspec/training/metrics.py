@@ -85,18 +85,21 @@ def _tally(values: Tensor, counts: Tensor | None = None) -> Tensor:
 
 
 def metrics_of(
-    named: Iterable[Named], *, probabilities: bool, ignored: int | None
+    named: Iterable[Named], *, probabilities: bool, ignored: int | None, one_hot: bool = False
 ) -> dict[str, Metric]:
     """The spec's metrics by name. probabilities: whether outputs for 0/1 targets lie in [0, 1],
-    as `BCELoss` wants them. ignored: the class index that the loss passes over."""
-    return {each.type: _metric(each, probabilities, ignored) for each in named}
+    as `BCELoss` wants them. ignored: the class index that the loss passes over. one_hot: whether
+    targets are floats made of classes, so that a metric of classes judges by the largest."""
+    return {each.type: _metric(each, probabilities, ignored, one_hot) for each in named}
 
 
-def _metric(named: Named, probabilities: bool, ignored: int | None) -> Metric:
+def _metric(named: Named, probabilities: bool, ignored: int | None, one_hot: bool) -> Metric:
     entry = METRICS[named.type]
     function, args, figure = attribute(entry), dict(named.args), resolve(entry.figure)
     if "classes" in entry.tasks:
         args["ignored"] = ignored
+        if one_hot:
+            return Metric(lambda output, target: function(output, target.argmax(1), **args), figure)
     if entry.halved and probabilities:
         args["threshold"] = 0.5
     return Metric(lambda output, target: function(output, target, **args), figure)

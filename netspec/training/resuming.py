@@ -9,7 +9,7 @@ from netspec.data.dataset import changes
 from netspec.diagnostics import Code, Diagnostic, InputError, Severity
 from netspec.spec.writing import digest
 from netspec.training.progress import Progress
-from netspec.training.run import METRICS, SUMMARY, WEIGHTS, Run
+from netspec.training.run import METRICS, ROWS, SUMMARY, WEIGHTS, Run
 from netspec.training.state import Misfit
 
 Warn = Callable[[Diagnostic], None]
@@ -64,6 +64,9 @@ def _mend(progress: Progress, run: Run, warn: Warn) -> None:
         _tell(warn, damage, "it is written again from the run's state")
         facts = {} if best is None else {"best_epoch": best}
         run.write_summary({"status": "running", **facts})
+    if damage := run.damage(ROWS):
+        _tell(warn, damage, "it is written again from the data, which are the same")
+        run.write_rows(progress.dataset.rows)
     if damage := run.damage(METRICS):
         _tell(warn, damage, "it is written again from the run's state")
         run.write_metrics(progress.rows)

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from safetensors import SafetensorError
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from netspec import files
 from netspec.compiler import keep_tensors
-from netspec.data.dataset import Statistics
+from netspec.data.dataset import Dataset, PartName, PartRows, Statistics
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
@@ -33,7 +33,7 @@ from netspec.version import VERSION
 Status = Literal["running", "interrupted", "failed", "finished"]
 
 SPEC, METRICS, WEIGHTS = "spec.yaml", "metrics.jsonl", "weights.safetensors"
-STATISTICS = "statistics.json"
+STATISTICS, ROWS = "statistics.json", "split.safetensors"
 STATE, PREVIOUS = "states/last.pt", "states/previous.pt"
 SUMMARY, ENVIRONMENT = "summary.json", "environment.json"
 
@@ -52,10 +52,11 @@ class Run:
         device: torch.device,
         root: Path = Path("runs"),
         statistics: Statistics | None = None,
+        rows: PartRows | None = None,
     ) -> Run:
         """A new directory with the resolved spec, which builds there, what was learned of the data,
-        and the environment. Raises SetupError; SpecError where a tensor file of `init` cannot be
-        used."""
+        which rows the split gave to which part, and the environment. Raises SetupError; SpecError
+        where a tensor file of `init` cannot be used."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         parent = root / made.name
         for attempt in range(1000):
@@ -73,6 +74,8 @@ class Run:
         run._write(SPEC, to_yaml(resolved(keep_tensors(made, directory))))
         if statistics is not None:
             run._write(STATISTICS, json.dumps(statistics, indent=2) + "\n")
+        if rows:
+            run.write_rows(rows)
         run._write_json(ENVIRONMENT, _environment(made, device))
         run.summarize(status="running")
         return run
@@ -148,6 +151,34 @@ class Run:
                 remedy="bring spec.yaml back from a copy, or train again",
             )
         return dict(found)
+
+    def write_rows(self, rows: PartRows) -> None:
+        """Which rows of the source's training part each part has that the split made."""
+        self._write(ROWS, save({str(name): each for name, each in rows.items()}))
+
+    @property
+    def rows(self) -> PartRows:
+        """As they were written; none where the split made no part. Raises InputError."""
+        if not checksums.listed(self.directory, ROWS):
+            return {}
+        return cast(PartRows, _tensors(self._read(ROWS), self.directory / ROWS))
+
+    def check_rows(self, dataset: Dataset, part: PartName) -> None:
+        """Raises InputError where the split gives a part other rows than the run had, of which
+        some may be those that it learned from."""
+        now, before = dataset.rows.get(part), self.rows.get(part)
+        if now is None or (before is not None and torch.equal(now, before)):
+            return
+        raise InputError.of(
+            Code.RUN,
+            f"its data have changed: the split gives the {part} part other rows than the run had"
+            if before is not None
+            else f"it does not say which rows its {part} part has",
+            file=str(self.directory),
+            remedy="bring them back, or begin a new run"
+            if before is not None
+            else "it was made by another version of netspec; begin a new run",
+        )
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

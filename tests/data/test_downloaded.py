@@ -233,7 +233,8 @@ def test_a_machine_without_a_network_is_told_and_nothing_stays(
         with pytest.raises(SetupError, match="is downloaded by gdown, which is not installed"):
             load(plan)
     else:
-        message, _ = told(source, tmp_path / "root", "download: true")
+        message, remedy = told(source, tmp_path / "root", "download: true")
+        assert remedy.startswith("try again where there is a network")
         assert f"'{tmp_path / 'root' / source.pieces(plan_args(plan))['train'].place}'" in message
         assert "is looked for, and cannot be downloaded: " in message
     assert not list(tmp_path.iterdir())
@@ -746,6 +747,21 @@ def test_an_archive_that_cannot_be_unpacked_leaves_nothing(served: str, tmp_path
     with pytest.raises(Refusal, match="cannot be downloaded"):
         fetch(root, kind)
     assert not root.exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_download_that_is_broken_off_leaves_nothing(error: BaseException, tmp_path: Path) -> None:
+    class Half(torchvision_datasets.DTD):  # type: ignore[misc]
+        def _download(self) -> None:
+            photo(self._images_folder / "banded" / "1.jpg")
+            raise error
+
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "mine.txt").write_text("of the user's own")
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else Refusal):
+        fetch(root, Half)
+    assert below(root) == ["mine.txt"]
 
 
 def test_a_file_s_spec_fetches_nothing(served: str, tmp_path: Path) -> None:

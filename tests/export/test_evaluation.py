@@ -85,6 +85,96 @@ def test_other_shares_cut_other_parts(synthetic: Path) -> None:
     assert "the last rows" in refused(synthetic, last, "test")
 
 
+def test_other_rules_cut_other_parts(synthetic: Path) -> None:
+    other = spec(split="{validation: 0.2, test: 0.2, stratify: false}")
+    assert "seed 0, stratified, and the spec has" in refused(synthetic, other, "test")
+    other = spec(split="{validation: 0.2, test: 0.2, seed: 4}")
+    assert "with seed 4" in refused(synthetic, other, "test")
+    measured(synthetic, spec(split="{validation: 0.2, test: 0.2, seed: 0}", seed=7), "test")
+    measured(synthetic, spec(split="{validation: 0.2, test: 0.2, stratify: true}"), "test")
+
+
+def test_a_part_whose_rows_have_changed_is_refused(tmp_path: Path) -> None:
+    def save(count: int) -> None:
+        inputs = np.arange(64.0 * count, dtype=np.float32).reshape(count, 1, 8, 8)
+        np.savez(tmp_path / "data.npz", inputs=inputs, targets=np.arange(count) % 10)
+
+    made = spec(f"{{Tensors: {{path: '{tmp_path}/data.npz'}}}}")
+    save(50)
+    run = netspec.train(made, device="cpu", root=tmp_path / "runs")
+    file = netspec.export_onnx(run, tmp_path / "a.onnx").path
+    measured(file, made, "validation")
+    save(60)
+    said = refused(file, made, "validation")
+    assert said.startswith("6: the validation part may hold samples that the file learned from: ")
+    assert "the data have changed" in said
+
+
+ONE_HOT = """\
+netspec: 1
+input: [1, 8, 8]
+model: [Flatten, {Linear: {out_features: 10}}]
+data: {source: Digits, target: one_hot}
+train:
+  epochs: 1
+  loss: LOSS
+  optimizer: {SGD: {lr: 0.1}}
+  metrics: [accuracy, top_k, mse]
+"""
+
+
+@pytest.mark.parametrize(("loss", "no"), [("BCEWithLogitsLoss", 0.0), ("SoftMarginLoss", -1.0)])
+def test_floats_made_of_classes_are_judged_as_classes_and_as_floats(
+    loss: str, no: float, tmp_path: Path
+) -> None:
+    made = loads(ONE_HOT.replace("LOSS", loss))
+    session = netspec.Session(netspec.export_onnx(made, tmp_path / "a.onnx").path)
+    plan, dataset = netspec.plan(made), load(netspec.plan(made))
+    found = evaluate(plan, session, dataset, "test")
+
+    part = dataset.parts["test"]
+    assert isinstance(part.inputs, Tensor)
+    outputs = session.predict([*part.inputs.permute(0, 2, 3, 1).numpy()])
+    right = outputs.argmax(1) == part.labels.numpy()
+    wanted = np.full((len(part), 10), no)
+    wanted[np.arange(len(part)), part.labels.numpy()] = 1
+    assert found["accuracy"] == pytest.approx(right.mean())
+    assert found["mse"] == pytest.approx(((outputs - wanted) ** 2).mean(), rel=1e-6)
+    assert session.metadata.classes == tuple("0123456789")
+    if loss == "BCEWithLogitsLoss":
+        assert session.metadata.output.task == "binary"
+
+
+AUTOENCODER = """\
+netspec: 1
+input: [1, 8, 8]
+model: [Flatten, {Linear: {out_features: 64}}, {Reshape: {shape: [1, 8, 8]}}]
+data:
+  source: Digits
+  target: input
+  preprocess: [Normalize: {mean: [0.5], std: [0.25]}]
+train: {epochs: 1, loss: MSELoss, optimizer: SGD, metrics: [mse]}
+export: {onnx: {preprocess: PREPROCESS}}
+"""
+
+
+@pytest.mark.parametrize("preprocess", ["true", "false"])
+def test_a_sample_is_its_own_target_after_preprocessing(preprocess: str, tmp_path: Path) -> None:
+    made = loads(AUTOENCODER.replace("PREPROCESS", preprocess))
+    session = netspec.Session(netspec.export_onnx(made, tmp_path / "a.onnx").path)
+    plan, dataset = netspec.plan(made), load(netspec.plan(made))
+    found = evaluate(plan, session, dataset, "test")
+
+    images = dataset.parts["test"].inputs
+    assert isinstance(images, Tensor)
+    wanted = ((images / 255 - 0.5) / 0.25).numpy()
+    taken = images.permute(0, 2, 3, 1).numpy() if preprocess == "true" else wanted
+    outputs = session.predict([*taken])
+    assert found == {"mse": pytest.approx(((outputs - wanted) ** 2).mean(), rel=1e-5)}
+    assert session.metadata.classes is None
+    assert session.metadata.output.task == "values"
+
+
 def test_a_part_of_the_source_s_own_is_the_same_whatever_the_seed(digits: Path) -> None:
     other = spec("Digits", "{validation: 0.2}", seed=5)
     measured(digits, other, "test")

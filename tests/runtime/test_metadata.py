@@ -227,6 +227,9 @@ WRONG: list[Any] = [
     ("vectors.0.output.data", base64.b64encode(zlib.compress(bytes(1 << 26))).decode()),
     ("vectors.0.output.data", packed([1, 2, 3, 4, 5, np.nan])),
     ("vectors.0.output.data", packed([1, 2, 3, 4, 5, -np.inf])),
+    ("rows", []),
+    ("rows", {"test": "ab" * 31}),
+    ("rows", {"validation": None}),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -14,11 +15,12 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import netspec
 from netspec import compiler
 from netspec.catalogue.optimizers import OPTIMIZERS
+from netspec.data.loading import load as load_data
 from netspec.diagnostics import Diagnostic, InputError, SetupError, SpecError
 from netspec.spec.loading import load, loads
 from netspec.training.interruption import Interrupted
@@ -44,7 +46,7 @@ train:
   scheduler: {OneCycleLR: {max_lr: 0.1}}
 """
 STATE, WEIGHTS = "states/last.pt", "weights.safetensors"
-SUMMARY, METRICS = "summary.json", "metrics.jsonl"
+SUMMARY, METRICS, ROWS = "summary.json", "metrics.jsonl", "split.safetensors"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,6 +121,7 @@ READERS: dict[str, Callable[[Run], object]] = {
     SUMMARY: lambda run: run.summary,
     METRICS: lambda run: run.metrics,
     "spec.yaml": lambda run: run.plan,
+    ROWS: lambda run: run.rows,
 }
 
 
@@ -150,7 +153,7 @@ def test_a_stopped_epoch_goes_on_where_it_was(begun: Run, whole: Run) -> None:
     assert equal(go_on(begun), whole)
 
 
-@pytest.mark.parametrize("name", [STATE, SUMMARY, METRICS])
+@pytest.mark.parametrize("name", [STATE, SUMMARY, METRICS, ROWS])
 def test_a_damaged_file_is_mended_and_that_is_said(name: str, begun: Run, whole: Run) -> None:
     flip(begun.directory / name, 99)
     listener = Recorder()
@@ -158,7 +161,9 @@ def test_a_damaged_file_is_mended_and_that_is_said(name: str, begun: Run, whole:
     assert begun.summary == whole.summary
     (said,) = listener.said
     assert said.startswith(f"{Path(name).name}: is damaged")
-    assert "state" in said
+    assert "again from" in said or "before it" in said
+    for each in (SUMMARY, METRICS, ROWS):
+        assert (begun.directory / each).exists() and begun.damage(each) is None
 
 
 def test_a_missing_state_is_a_damaged_one(begun: Run, whole: Run) -> None:
@@ -309,6 +314,45 @@ def test_data_that_changed_are_refused(samples: int, words: str, tmp_path: Path)
         netspec.train(spec, device="cpu", resume=run)
     save(40)
     assert netspec.train(spec, device="cpu", resume=run).status == "finished"
+
+
+def test_the_rows_of_a_split_are_recorded_and_an_evaluation_is_held_to_them(tmp_path: Path) -> None:
+    def save(count: int) -> None:
+        inputs = torch.arange(3.0 * count).reshape(count, 3)
+        numpy.savez(tmp_path / "data.npz", x=inputs.numpy(), y=inputs[:, :1].numpy())
+
+    source = f"{{Tensors: {{path: {tmp_path}/data.npz, inputs: x, targets: y}}}}"
+    save(40)
+    run = train(SPEC.replace("{Synthetic: {samples: 40, targets: 1}}", source), tmp_path / "runs")
+    recorded = load_file(run.directory / ROWS)
+    assert sorted(torch.cat([*recorded.values()]).tolist()) == list(range(40))
+    for name, part in load_data(run.plan).parts.items():
+        assert isinstance(part.inputs, torch.Tensor)
+        assert torch.equal(recorded[name] * 3.0, part.inputs[:, 0])
+
+    before = netspec.evaluate(run, device="cpu")
+    assert (before.part, before.measures) == ("validation", netspec.evaluate(run).measures)
+    save(48)
+    with pytest.raises(InputError, match="gives the validation part other rows than the run had"):
+        netspec.evaluate(run, device="cpu")
+
+
+def test_a_run_that_does_not_say_its_rows_is_measured_on_no_part_of_a_split(
+    whole: Run, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(whole.directory, tmp_path / "copy"))
+    (copy / ROWS).unlink()
+    sums = json.loads((copy / "checksums.json").read_text())
+    del sums[ROWS]
+    (copy / "checksums.json").write_text(json.dumps(sums))
+    with pytest.raises(InputError, match="does not say which rows its train part has"):
+        netspec.evaluate(copy, part="train", device="cpu")
+
+
+def test_without_a_split_no_rows_are_recorded(tmp_path: Path) -> None:
+    run = train(SPEC.replace(", split: {validation: 0.25}", ""), tmp_path)
+    assert not run.rows and not (run.directory / ROWS).exists()
+    assert netspec.evaluate(run, device="cpu").part == "train"
 
 
 def test_doubts_about_the_data_are_said_and_stop_nothing(tmp_path: Path) -> None:

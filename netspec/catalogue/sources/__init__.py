@@ -1,6 +1,6 @@
 """Every data source, a module per family."""
 
-from netspec.catalogue.sources import arrays, folders, made, tables, torchvision
+from netspec.catalogue.sources import arrays, folders, made, shards, tables, torchvision
 from netspec.catalogue.sources.fetched import Fetched, Piece
 from netspec.catalogue.sources.source import (
     VOID,
@@ -14,7 +14,7 @@ from netspec.catalogue.sources.source import (
     Values,
 )
 
-FAMILIES = (made, torchvision, folders, tables, arrays)
+FAMILIES = (made, torchvision, folders, shards, tables, arrays)
 
 SOURCES: dict[str, Source] = {
     source.name: source for family in FAMILIES for source in family.SOURCES

@@ -36,9 +36,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class Values:
-    """Float targets of a shape, None where only the data knows it. `binary`: 0 or 1."""
+    """Float targets of a shape, None where only the data knows it. `binary`: each says yes or no,
+    as 1 and 0 or as the two numbers that the loss takes."""
 
-    shape: tuple[int, ...] | None
+    shape: Shape | None
     binary: bool = False
 
 

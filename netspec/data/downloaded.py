@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,7 @@ def downloaded(request: Request, kind: Any = None) -> Dataset:
     assert isinstance(entry, Fetched)
     _require(entry.needs, f"{entry.name} is read by")
     inspection = Inspection(request)
-    target, names = request.pipeline.labels, None
-    if isinstance(target, Classes):
-        names = target.names
+    target = request.pipeline.labels
     parts: dict[PartName, Part] = {}
     for name, piece in entry.pieces(request.args).items():
         part: PartName = name  # type: ignore[assignment]  # the catalogue knows no PartName
@@ -52,14 +51,15 @@ def downloaded(request: Request, kind: Any = None) -> Dataset:
         if not len(samples.targets) and part != "train":
             continue
         parts[part] = _part(request, samples, inspection, training=part == "train")
-        if names is None and samples.names is not None:
-            names = tuple(samples.names)
+        if isinstance(target, Classes) and target.names is None and samples.names is not None:
+            target = replace(target, count=len(samples.names), names=tuple(samples.names))
         count = len(samples.targets)
         if piece.size not in (None, count):
             inspection.warn(
                 f"{entry.name}'s {part} part has {count:,} samples here, not {piece.size:,}",
                 "are its files whole? remove them to fetch them anew",
             )
+    names = target.names if isinstance(target, Classes) else None
     return Dataset(parts, target, names, inspection.finish())
 
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -332,6 +333,7 @@ def test_folders_of_classes(tmp_path: Path) -> None:
     assert sizes(found) == {"train": 2, "validation": 2, "test": 2}
     assert found.parts["train"].labels.tolist() == [0, 1]
     assert found.classes == ("AD", "ZW")
+    assert found.target == Classes(2, ("AD", "ZW"))
     assert incomplete(found)[0] == "Country211's train part has 2 samples here, not 31,650"
 
 
@@ -777,3 +779,29 @@ def test_what_reads_it_has_to_be_installed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SetupError, match="Flowers102 is read by scipy, which is not installed"):
         found_in("Flowers102", tmp_path)
+
+
+def streets(root: Path) -> None:
+    """Cityscapes' archives, as its makers give them."""
+    made = root / "made"
+    for split in ("train", "val"):
+        photo(made / "leftImg8bit" / split / "ulm" / "ulm_1_leftImg8bit.png", (2048, 1024))
+        values = np.tile(np.array([7, 33], np.uint8), (1024, 1024))
+        mask(made / "gtFine" / split / "ulm" / "ulm_1_gtFine_labelIds.png", values.tolist())
+    for name, folder in (("leftImg8bit", "leftImg8bit"), ("gtFine", "gtFine")):
+        with zipfile.ZipFile(root / f"{name}_trainvaltest.zip", "w") as archive:
+            for path in sorted((made / folder).rglob("*.png")):
+                archive.write(path, path.relative_to(made))
+    shutil.rmtree(made)
+
+
+def test_archives_that_are_put_there_by_hand_are_unpacked(tmp_path: Path) -> None:
+    streets(tmp_path)
+    there = below(tmp_path)
+    plan = plan_of(torchvision_source("Cityscapes"), tmp_path)
+    with pytest.raises(SpecError, match="Cityscapes is not in"):
+        load(plan, download=False)  # of a file's spec, which writes nothing
+    assert below(tmp_path) == there
+    assert sizes(load(plan)) == {"train": 1, "validation": 1}
+    assert below(tmp_path) == sorted([*there, "gtFine", "leftImg8bit"])
+    assert sizes(load(plan, download=False)) == {"train": 1, "validation": 1}

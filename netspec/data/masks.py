@@ -47,6 +47,11 @@ class MaskFiles(Pictures):
     def extent(self, index: int) -> Extent:
         return Extent(self.paths[index])
 
+    @property
+    def manner(self) -> bytes:
+        mapped = b"" if self.classes is None else self.classes.numpy().tobytes()
+        return super().manner + mapped
+
 
 class _Seen(NamedTuple):
     """A mask's width and height, and how many pixels have each value, int64 [256]."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from netspec.data import caching
 from netspec.data.caching import Decoded, keep
 from netspec.data.dataset import Dataset, Part, Pictures, Subset
-from netspec.data.layouts import Renumbered
 from netspec.data.loading import load
+from netspec.data.masks import MaskFiles
 from netspec.diagnostics import InputError, SetupError, Severity, SpecError
 from tests.data.pictures import masked, photos, planned
 
@@ -30,8 +30,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from netspec.data.caching import keep
-from netspec.data.layouts import Renumbered
 from netspec.data.loading import load
+from netspec.data.masks import MaskFiles
 from tests.data.pictures import planned
 
 plan = planned(Path(sys.argv[1]), [3, 8, 8], cache="disk", evaluate=[{"Resize": {"size": [8, 8]}}])
@@ -362,7 +362,7 @@ def test_masks_whose_values_mean_other_classes_have_another_file(
         Image.new("L", (8, 9), value).save(path)
     for count, shift in enumerate((0, 1), start=1):
         classes = torch.arange(256).add(shift).remainder(256).to(torch.uint8)
-        masks = Renumbered(paths, tmp_path, classes)
+        masks = MaskFiles(paths, tmp_path, classes)
         part = Part(torch.zeros(len(masks), 3), masks)
         kept_ = keep(plan, Dataset({"train": part}, dataset.target)).parts["train"].targets
         assert all(torch.equal(kept_[index], masks[index]) for index in range(len(masks)))

@@ -162,10 +162,6 @@ def cityscapes(make: Make, request: Request) -> Samples:
     inputs, paths = [image for image, _ in both], [mask for _, mask in both]
     return Samples(inputs, MaskFiles(paths, Path(found.root), classes), masks=paths)
 
-    @property
-    def manner(self) -> bytes:
-        return super().manner + self.classes.numpy().tobytes()
-
 
 def matlab_masks(make: Make, request: Request) -> Samples:
     """As `masks`, in MATLAB's files."""

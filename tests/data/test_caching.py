@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,8 +19,8 @@ from torch import Tensor
 from netspec.data import caching
 from netspec.data.caching import Decoded, keep
 from netspec.data.dataset import Dataset, Part, Pictures, Subset
-from netspec.data.layouts import Renumbered
 from netspec.data.loading import load
+from netspec.data.masks import MaskFiles
 from netspec.diagnostics import InputError, SetupError, Severity, SpecError
 from tests.data.pictures import masked, photos, planned
 
@@ -30,8 +31,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from netspec.data.caching import keep
-from netspec.data.layouts import Renumbered
 from netspec.data.loading import load
+from netspec.data.masks import MaskFiles
 from tests.data.pictures import planned
 
 plan = planned(Path(sys.argv[1]), [3, 8, 8], cache="disk", evaluate=[{"Resize": {"size": [8, 8]}}])
@@ -350,6 +351,20 @@ def test_images_and_masks_are_kept_apart(root: Path, cache: Path) -> None:
     for index in range(len(part)):
         assert part.targets[index].shape[1:] == part.inputs[index].shape[1:]
         assert torch.equal(part.targets[index], dataset.parts["train"].targets[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Renumbered(MaskFiles):
+    """`classes`: the class of each value that the files have, uint8 [256]."""
+
+    classes: Tensor
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.classes[super().__getitem__(index).long()]
+
+    @property
+    def manner(self) -> bytes:
+        return super().manner + self.classes.numpy().tobytes()
 
 
 def test_masks_whose_values_mean_other_classes_have_another_file(

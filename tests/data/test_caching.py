@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -350,6 +351,20 @@ def test_images_and_masks_are_kept_apart(root: Path, cache: Path) -> None:
     for index in range(len(part)):
         assert part.targets[index].shape[1:] == part.inputs[index].shape[1:]
         assert torch.equal(part.targets[index], dataset.parts["train"].targets[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Renumbered(MaskFiles):
+    """`classes`: the class of each value that the files have, uint8 [256]."""
+
+    classes: Tensor
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.classes[super().__getitem__(index).long()]
+
+    @property
+    def manner(self) -> bytes:
+        return super().manner + self.classes.numpy().tobytes()
 
 
 def test_masks_whose_values_mean_other_classes_have_another_file(

@@ -60,7 +60,7 @@ def digests(rows: PartRows) -> dict[str, str]:
     """The SHA-256 of each part's row numbers, as 64-bit integers, little-endian."""
     return {
         name: hashlib.sha256(each.numpy().astype("<i8").tobytes()).hexdigest()
-        for name, each in rows.items()
+        for name, each in sorted(rows.items())
     }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from netspec.catalogue.sources import Classes
 from netspec.catalogue.sources.arrays import wanted
 from netspec.data.dataset import HASHED_BYTES, Dataset, PartName, Pictures
-from netspec.data.sources import counted, loss_of
+from netspec.data.reading.sources import counted, loss_of
 from netspec.data.stored import Stored, chunks, extremes
 from netspec.diagnostics import Code, Diagnostic, Severity, spoken
 from netspec.planning import Plan

@@ -16,7 +16,7 @@ from netspec.catalogue.transforms import Image
 from netspec.data.dataset import Dataset, Part, PartName, Pictures, Statistics
 from netspec.data.doubts import doubts
 from netspec.data.preparation import learn, preparing
-from netspec.data.sources import counted, loss_of, read, vocabulary
+from netspec.data.reading.sources import counted, loss_of, read, vocabulary
 from netspec.data.splitting import split
 from netspec.data.stored import Stored, chunks, extremes
 from netspec.diagnostics import Code

@@ -1,9 +1,8 @@
 """Cutting the parts that a source does not bring out of its training part.
 
 Which rows a part gets follows from the data and the seed alone, whatever the versions of torch and
-numpy: rows, or whole groups, stand in the order of SplitMix64's outputs (Steele, Lea and Flood
-2014, as in https://prng.di.unimi.it/splitmix64.c), of which the n-th after the seed is that of row
-or group n. A part takes the first of that order, or of each class the first.
+numpy: rows, or whole groups, stand in the order of `randomness.keys`, of which the n-th of the seed
+is that of row or group n. A part takes the first of that order, or of each class the first.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from netspec.catalogue.component import Refusal
 from netspec.data.dataset import Dataset, Part, PartName, PartRows
+from netspec.data.randomness import keys
 from netspec.planning.pipeline import divide
 from netspec.spec.model import Split
 
@@ -86,21 +86,12 @@ def _order(whole: Part, how: Split, seed: int) -> Numbers:
     if not how.shuffle:
         return np.arange(len(whole))[::-1]
     if how.group is None:
-        return np.argsort(keys(len(whole), seed), kind="stable")
+        return np.argsort(keys(seed, np.arange(len(whole))), kind="stable")
     assert whole.groups is not None
     # Numbered as they first come in the file, whatever stands for them.
     _, first, groups = np.unique(whole.groups.numpy(), return_index=True, return_inverse=True)
     numbers = np.argsort(np.argsort(first))
-    return np.argsort(keys(len(first), seed)[numbers][groups], kind="stable")
-
-
-def keys(count: int, seed: int) -> npt.NDArray[np.uint64]:
-    """The first outputs of SplitMix64, no two of them equal."""
-    state = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    state += np.uint64(seed)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    return np.argsort(keys(seed, np.arange(len(first)))[numbers][groups], kind="stable")
 
 
 def _classes(whole: Part) -> npt.NDArray[np.unsignedinteger[Any]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from netspec.catalogue.sources import Classes
 from netspec.data.batches import Batches
 from netspec.data.dataset import Dataset, Part, PartName, Pictures
-from netspec.data.sources import counted, loss_of
+from netspec.data.reading.sources import counted, loss_of
 from netspec.data.stored import Stored, chunks
 from netspec.diagnostics import Code, Diagnostic, InputError
 from netspec.planning import Plan

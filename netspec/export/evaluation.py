@@ -16,7 +16,7 @@ from netspec.data.caching import keep
 from netspec.data.dataset import Dataset, PartName, Statistics
 from netspec.data.loading import load
 from netspec.data.preparation import preparing
-from netspec.data.sources import loss_of
+from netspec.data.reading.sources import loss_of
 from netspec.data.splitting import digests, stratified
 from netspec.diagnostics import Code, InputError
 from netspec.planning import Plan, make_plan

@@ -20,7 +20,7 @@ from netspec.catalogue.transforms import AtLeast
 from netspec.data.dataset import Statistics
 from netspec.data.preparation import preparing
 from netspec.data.preprocessing import Preprocessing
-from netspec.data.sources import vocabulary
+from netspec.data.reading.sources import vocabulary
 from netspec.diagnostics import Code, SpecError
 from netspec.export.rewriting import rewritten
 from netspec.planning import Plan

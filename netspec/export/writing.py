@@ -18,7 +18,7 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.sources import Classes
 from netspec.data.dataset import PartRows, Statistics
-from netspec.data.sources import vocabulary
+from netspec.data.reading.sources import vocabulary
 from netspec.data.splitting import digests
 from netspec.diagnostics import (
     Code,

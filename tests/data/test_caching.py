@@ -20,7 +20,7 @@ from netspec.data import caching
 from netspec.data.caching import Decoded, keep
 from netspec.data.dataset import Dataset, Part, Pictures, Subset
 from netspec.data.loading import load
-from netspec.data.masks import MaskFiles
+from netspec.data.reading.masks import MaskFiles
 from netspec.diagnostics import InputError, SetupError, Severity, SpecError
 from tests.data.pictures import masked, photos, planned
 
@@ -32,7 +32,7 @@ import sys
 from pathlib import Path
 from netspec.data.caching import keep
 from netspec.data.loading import load
-from netspec.data.masks import MaskFiles
+from netspec.data.reading.masks import MaskFiles
 from tests.data.pictures import planned
 
 plan = planned(Path(sys.argv[1]), [3, 8, 8], cache="disk", evaluate=[{"Resize": {"size": [8, 8]}}])

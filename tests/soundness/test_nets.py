@@ -16,7 +16,7 @@ from torch import nn
 
 from netspec import compiler, emit
 from netspec.catalogue.layers import FAMILIES
-from netspec.data.sources import vocabulary
+from netspec.data.reading.sources import vocabulary
 from netspec.diagnostics import SpecError
 from netspec.export import writing
 from netspec.introspection import from_module

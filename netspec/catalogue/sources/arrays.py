@@ -155,7 +155,7 @@ class Arrays(Source):
 SOURCES = (
     Arrays(
         name="Tensors",
-        target="netspec.data.arrays:tensors",
+        target="netspec.data.reading.arrays:tensors",
         doc="arrays of files, taken as they are, and mapped where the format allows",
         params=(
             Param(

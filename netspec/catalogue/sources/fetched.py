@@ -39,8 +39,9 @@ Pieces = Mapping[str, Piece]
 class Fetched(Source):
     """A data set of torchvision's. `pieces`: its parts.
 
-    `layout`: the function of `netspec.data.layouts` that finds the samples in torchvision's object.
-    `needs`: the packages beside torchvision that read it, `fetching`: that download it. `unpacks`:
+    `layout`: the function of `netspec.data.reading.layouts` that finds the samples in torchvision's
+    object. `needs`: the packages beside torchvision that read it, `fetching`: that download it.
+    `unpacks`:
     archives that lie below `root` are unpacked without a download. `withheld`: parameters of
     torchvision's that are not offered, and why.
     """
@@ -51,7 +52,7 @@ class Fetched(Source):
     fetching: tuple[str, ...] = ()
     unpacks: bool = False
     withheld: Mapping[str, str] = field(default_factory=dict)
-    reader: str = "netspec.data.downloaded:downloaded"
+    reader: str = "netspec.data.reading.downloaded:downloaded"
 
 
 def fetched(

@@ -16,7 +16,7 @@ def _check_names(args: Args) -> None:
 
 IMAGE_FOLDER = Source(
     name="ImageFolder",
-    target="netspec.data.folders:image_folder",
+    target="netspec.data.reading.folders:image_folder",
     doc="a folder per class; train/ and val/ or test/ below root are its parts",
     params=(ROOT,),
     sample=lambda args: Images(AtLeast(), AtLeast()),
@@ -25,7 +25,7 @@ IMAGE_FOLDER = Source(
 )
 IMAGE_MASKS = Source(
     name="ImageMasks",
-    target="netspec.data.folders:image_masks",
+    target="netspec.data.reading.folders:image_masks",
     doc="images/ and masks/ of the same stems, below train/, val/ and test/ where these are there; "
     "a mask's grey value or palette index is the class, and 255 is ignored",
     params=(

@@ -32,7 +32,7 @@ def _check_synthetic(args: Args) -> None:
 SOURCES = (
     Source(
         name="Digits",
-        target="netspec.data.sources:digits",
+        target="netspec.data.reading.sources:digits",
         doc="1,797 real 8x8 handwritten digits, in the package; every fifth is the test part",
         sample=lambda args: Images(8, 8),
         labels=lambda args: Classes(10, DIGITS),
@@ -40,7 +40,7 @@ SOURCES = (
     ),
     Source(
         name="Synthetic",
-        target="netspec.data.sources:synthetic",
+        target="netspec.data.reading.sources:synthetic",
         doc="seeded noise of the input's shape; targets follow from it by a fixed random map, "
         "within what the loss takes",
         params=(

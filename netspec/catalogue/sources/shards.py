@@ -78,7 +78,7 @@ def _labels(args: Args) -> Classes:
 SOURCES = (
     Source(
         name="WebDataset",
-        target="netspec.data.shards:web_dataset",
+        target="netspec.data.reading.shards:web_dataset",
         doc="tar files of images and class indices; members of one stem are a sample",
         params=(
             Param("urls", PATH, doc="paths, such as shards/train-{000..099}.tar; several by ::"),

@@ -192,7 +192,7 @@ _COLUMNS = (
 def _table(name: str, doc: str, *params: Param) -> Source:
     return Source(
         name=name,
-        target=f"netspec.data.tables:{name.lower()}",
+        target=f"netspec.data.reading.tables:{name.lower()}",
         doc=doc,
         params=(*_COLUMNS, *params),
         preparation=_preparation,

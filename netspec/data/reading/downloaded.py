@@ -22,10 +22,10 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import SOURCES, Classes, Fetched, Piece
 from netspec.compiler import attribute, resolve
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName, Pictures
-from netspec.data.inspection import Inspection, readable
-from netspec.data.layouts import Samples
-from netspec.data.masks import inspected
-from netspec.data.sources import Request
+from netspec.data.reading.inspection import Inspection, readable
+from netspec.data.reading.layouts import Samples
+from netspec.data.reading.masks import inspected
+from netspec.data.reading.sources import Request
 from netspec.diagnostics import Code, NetspecError, SetupError
 
 ARCHIVES = frozenset({".bin", ".bz2", ".gz", ".mat", ".tar", ".tgz", ".txt", ".xz", ".zip"})
@@ -119,7 +119,7 @@ def _read(request: Request, entry: Fetched, make: Any, place: Path) -> Samples:
     if not place.exists():
         raise _Absent("")
     try:
-        found: Samples = resolve(f"netspec.data.layouts:{entry.layout}")(make, request)
+        found: Samples = resolve(f"netspec.data.reading.layouts:{entry.layout}")(make, request)
     except (NetspecError, Refusal):
         raise
     except Exception as error:  # torchvision raises whatever damaged files bring about

@@ -15,7 +15,7 @@ from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import VOID, Classes
 from netspec.data.dataset import Extent, Part, Pictures
-from netspec.data.inspection import Inspection, readable
+from netspec.data.reading.inspection import Inspection, readable
 from netspec.diagnostics import Code, Diagnostic, Place
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from netspec.catalogue.sources import Classes, Target, Values
 from netspec.catalogue.sources.arrays import Wanted, wanted
 from netspec.catalogue.transforms import Size, masks
-from netspec.data import array_files
-from netspec.data.array_files import Found
 from netspec.data.dataset import Dataset, Part, PartName
-from netspec.data.sources import Request, check_memory, counted, loss_of, with_channels
+from netspec.data.reading import array_files
+from netspec.data.reading.array_files import Found
+from netspec.data.reading.sources import Request, check_memory, counted, loss_of, with_channels
 from netspec.data.stored import Array, Stored, chunks
 from netspec.planning import Plan
 from netspec.shapes import Expr, at

@@ -25,8 +25,8 @@ from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes
 from netspec.catalogue.sources.shards import SHARDS, local
 from netspec.data.dataset import Dataset, Extent, Part, Pictures
-from netspec.data.inspection import Inspection
-from netspec.data.sources import Request
+from netspec.data.reading.inspection import Inspection
+from netspec.data.reading.sources import Request
 from netspec.diagnostics import Code, Diagnostic, InputError
 
 BLOCK = tarfile.BLOCKSIZE

@@ -16,7 +16,7 @@ from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.transforms import Image, applied, most
 from netspec.data.dataset import Part, PartName
-from netspec.data.sources import Request, check_memory
+from netspec.data.reading.sources import Request, check_memory
 from netspec.diagnostics import Code, Diagnostic, InputError, Severity
 from netspec.planning.plans import BYTES
 

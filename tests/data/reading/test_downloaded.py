@@ -33,12 +33,12 @@ from torchvision.datasets import CIFAR10, utils
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import SOURCES, Classes, Fetched, Values, torchvision
 from netspec.data.dataset import Dataset, ImageFiles, Part, Pictures
-from netspec.data.downloaded import downloaded
 from netspec.data.loading import load
-from netspec.data.sources import Request
+from netspec.data.reading.downloaded import downloaded
+from netspec.data.reading.sources import Request
 from netspec.diagnostics import InputError, SetupError, SpecError
 from netspec.planning import Plan
-from tests.data.test_sources import dataset, finding, planned, sizes, tensor
+from tests.data.reading.test_sources import dataset, finding, planned, sizes, tensor
 
 # MNIST and CIFAR10, as their downloads lie
 

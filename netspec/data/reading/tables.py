@@ -24,7 +24,7 @@ from netspec.catalogue.sources import Classes, Target, Values
 from netspec.catalogue.sources import tables as catalogue
 from netspec.data.dataset import Dataset, Part, Statistics
 from netspec.data.preparation import Prepared
-from netspec.data.sources import Request, counted, loss_of
+from netspec.data.reading.sources import Request, counted, loss_of
 from netspec.data.stored import Stored, chunks
 from netspec.diagnostics import Code, InputError, SetupError
 from netspec.tables import LARGEST, MISSING, Column, Layout, Missing, Records, Wrong, name_of, place

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources.arrays import Wanted
-from netspec.data.sources import check_memory
+from netspec.data.reading.sources import check_memory
 from netspec.data.stored import CHUNK_BYTES, Array
 from netspec.diagnostics import suggestion
 

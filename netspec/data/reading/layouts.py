@@ -17,8 +17,8 @@ from torch import Tensor
 
 from netspec.catalogue.sources import VOID
 from netspec.data.dataset import Extent, Pictures
-from netspec.data.masks import MaskFiles
-from netspec.data.sources import Request, with_channels
+from netspec.data.reading.masks import MaskFiles
+from netspec.data.reading.sources import Request, with_channels
 from netspec.diagnostics import Code, InputError
 
 Make = Callable[..., Any]

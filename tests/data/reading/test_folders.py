@@ -15,7 +15,7 @@ from torch import Tensor
 from netspec.catalogue.sources import Classes
 from netspec.data.dataset import Dataset, ImageFiles, Part, Pictures
 from netspec.diagnostics import InputError, Severity
-from tests.data.test_sources import dataset, finding, sizes
+from tests.data.reading.test_sources import dataset, finding, sizes
 
 # ImageFolder
 

@@ -21,7 +21,7 @@ from netspec.diagnostics import NetspecError
 from netspec.planning import Plan, make_plan
 from netspec.spec.loading import loads
 from netspec.training.run import Run
-from tests.data.test_array_files import samples
+from tests.data.reading.test_array_files import samples
 
 Array = np.ndarray[Any, Any]
 

@@ -11,9 +11,9 @@ from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import Classes
 from netspec.data.dataset import Dataset, ImageFiles, Part, PartName
-from netspec.data.inspection import Inspection, few
-from netspec.data.masks import MaskFiles, inspected
-from netspec.data.sources import Request
+from netspec.data.reading.inspection import Inspection, few
+from netspec.data.reading.masks import MaskFiles, inspected
+from netspec.data.reading.sources import Request
 
 VALIDATION = ("val", "valid", "validation")
 

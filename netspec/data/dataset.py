@@ -110,19 +110,15 @@ class Subset(Pictures):
         return Subset(self.whole, self.indices[indices])
 
 
-@dataclass(frozen=True)
-class ImageFiles(Pictures):
-    """Images below `root`."""
+@dataclass(frozen=True, eq=False)
+class Files(Pictures):
+    """Pictures of which each is a file below `root`."""
 
     paths: Sequence[Path]
-    channels: int
     root: Path
 
     def __len__(self) -> int:
         return len(self.paths)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(images.load(self.paths[index], self.channels)).permute(2, 0, 1)
 
     def size(self, index: int) -> tuple[int, int]:
         return images.check(self.paths[index])
@@ -134,6 +130,16 @@ class ImageFiles(Pictures):
 
     def extent(self, index: int) -> Extent:
         return Extent(self.paths[index])
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles(Files):
+    """Images, grey or in colour."""
+
+    channels: int
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(images.load(self.paths[index], self.channels)).permute(2, 0, 1)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def masked(plan: Plan) -> Dataset:
     parts = {}
     for name, part in dataset.parts.items():
         assert isinstance(part.inputs, ImageFiles)
-        masks = Masks(part.inputs.paths, 1, part.inputs.root)
+        masks = Masks(part.inputs.paths, part.inputs.root, 1)
         parts[name] = Part(part.inputs, masks)
     return Dataset(parts, dataset.target)
 

@@ -74,7 +74,7 @@ def images(root: Path, sizes: dict[str, int]) -> ImageFiles:
     for name, size in sizes.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(bytes(size))
-    return ImageFiles(tuple(root / name for name in sizes), 3, root)
+    return ImageFiles(tuple(root / name for name in sizes), root, 3)
 
 
 def test_of_files_names_and_sizes_count_and_not_where_they_lie(tmp_path: Path) -> None:

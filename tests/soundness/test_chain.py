@@ -102,7 +102,7 @@ def _score(spec: netspec.Spec, path: Path) -> tuple[dict[str, float], float]:
         if plan.pipeline is not None and plan.pipeline.raw is not None:
             samples = list(Preprocessing(plan.pipeline)(torch.stack(samples)))
         outputs = session.predict([each.numpy() for each in samples])
-    got, wanted = torch.from_numpy(outputs), torch.as_tensor(part.targets)
+    got, wanted = torch.from_numpy(outputs), part.labels
     if not wanted.is_floating_point():
         best = got.topk(2, dim=1).values
         near = ((best[:, 0] - best[:, 1]).abs() < NEAR).float().mean()

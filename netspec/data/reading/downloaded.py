@@ -69,7 +69,7 @@ def _part(request: Request, samples: Samples, inspection: Inspection, *, trainin
     if isinstance(inputs, Tensor | Pictures):
         return Part(inputs, targets)
     root = Path(request.args["root"]).expanduser()
-    files, headers = ImageFiles(inputs, request.channels, root), inspection.headers(inputs)
+    files, headers = ImageFiles(inputs, root, request.channels), inspection.headers(inputs)
     if isinstance(targets, Pictures):
         target = request.pipeline.labels
         assert isinstance(target, Classes) and samples.masks is not None

@@ -62,7 +62,7 @@ def image_folder(request: Request) -> Dataset:
                 "remove the folder, or put images there",
                 "root",
             )
-        inputs = ImageFiles(files[name], request.channels, root)
+        inputs = ImageFiles(files[name], root, request.channels)
         parts[name] = Part(inputs, torch.tensor(labels, dtype=torch.int64))
     inspection.compare(files)
     target = Classes(len(classes), tuple(classes))
@@ -82,7 +82,7 @@ def image_masks(request: Request) -> Dataset:
         files[name] = [image for image, _ in pairs]
         masks = [mask for _, mask in pairs]
         parts[name] = inspected(
-            ImageFiles(files[name], request.channels, root),
+            ImageFiles(files[name], root, request.channels),
             inspection.headers(files[name]),
             MaskFiles(masks, root),
             masks,

@@ -14,38 +14,22 @@ from torch import Tensor
 from netspec import images
 from netspec.catalogue.component import Refusal
 from netspec.catalogue.sources import VOID, Classes
-from netspec.data.dataset import Extent, Part, Pictures
+from netspec.data.dataset import Files, Part, Pictures
 from netspec.data.reading.inspection import Inspection, readable
 from netspec.diagnostics import Code, Diagnostic, Place
 
 
 @dataclass(frozen=True, eq=False)
-class MaskFiles(Pictures):
-    """Masks below `root`, each uint8 [1, H, W] of classes. `classes`: the class of each value that
-    the files have, uint8 [256]; None: the value itself."""
+class MaskFiles(Files):
+    """Masks, each uint8 [1, H, W] of classes. `classes`: the class of each value that the files
+    have, uint8 [256]; None: the value itself."""
 
-    paths: Sequence[Path]
-    root: Path
     classes: Tensor | None = None
     channels = 1
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         mask = torch.from_numpy(images.load_mask(self.paths[index])).unsqueeze(0)
         return mask if self.classes is None else self.classes[mask.long()]
-
-    def size(self, index: int) -> tuple[int, int]:
-        return images.check(self.paths[index])
-
-    def stamp(self, index: int) -> bytes:
-        path = self.paths[index]
-        name = path.relative_to(self.root).as_posix()
-        return f"{name}\0{path.stat().st_size}\0".encode(errors="surrogateescape")
-
-    def extent(self, index: int) -> Extent:
-        return Extent(self.paths[index])
 
     @property
     def manner(self) -> bytes:

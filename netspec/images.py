@@ -241,9 +241,11 @@ def _pixels(image: Image.Image, channels: int, file: str) -> Pixels:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    if image.mode not in ("1", "L"):
+    wanted = "L" if channels == 1 else "RGB"
+    if image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")  # the one way to grey for every colour mode
-    image = image.convert("L" if channels == 1 else "RGB")
+    if image.mode != wanted:  # else it would be copied
+        image = image.convert(wanted)
     if turn is not None:
         image = image.transpose(turn)
     return np.array(image, dtype=np.uint8).reshape(image.height, image.width, channels)

@@ -192,12 +192,17 @@ class Number:
         )
 
     def core(self) -> JsonSchema:
-        low = -LARGEST_NUMBER if self.minimum is None else self.minimum
-        high = LARGEST_NUMBER if self.maximum is None else self.maximum
-        bounds: JsonSchema = (
-            {"minimum": low} if self.above is None else {"exclusiveMinimum": self.above}
-        )
-        bounds |= {"maximum": high} if self.below is None else {"exclusiveMaximum": self.below}
+        bounds: JsonSchema = {
+            "minimum": self.minimum,
+            "exclusiveMinimum": self.above,
+            "maximum": self.maximum,
+            "exclusiveMaximum": self.below,
+        }
+        bounds = {key: bound for key, bound in bounds.items() if bound is not None}
+        if self.minimum is None and self.above is None:
+            bounds["minimum"] = -LARGEST_NUMBER
+        if self.maximum is None and self.below is None:
+            bounds["maximum"] = LARGEST_NUMBER
         return {"type": "number", **bounds}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -126,6 +126,7 @@ kinds = st.recursive(
 
 
 @given(kinds, st.sampled_from(NASTY))
+@example(Number(maximum=0, below=2), 1)
 def test_types_combine_without_a_gap(kind: Type, value: Any) -> None:
     if problem(kind, value) is None:
         assert fits(kind, value)

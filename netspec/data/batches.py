@@ -54,7 +54,6 @@ class Batches:
         self.plan, self.part, self.device = plan, part, device
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.target = plan.spec.data.target if plan.spec.data else None
-        (self.classes,) = [dim if isinstance(dim, int) else 0 for dim in plan.output.shape[:1]]
         self.augmentation: Augmentation | None = None
         self.clean: Augmentation | None = None  # makes a sample its own target, where it is another
         self.mixing: Mixing | None = None
@@ -66,7 +65,9 @@ class Batches:
                 self.clean = Augmentation(plan.pipeline, training=False)
             mixers = [step for step in plan.pipeline.augment if mixes(step)]
             if training and mixers:
-                self.mixing = Mixing(mixers, self.classes)
+                classes = plan.output.shape[0]
+                assert isinstance(classes, int)  # the static check has held it against the loss
+                self.mixing = Mixing(mixers, classes)
         elif plan.pipeline:
             made = preparing(plan.pipeline, statistics)
             self.preparation = made and made.to(device)

@@ -328,6 +328,11 @@ def _check_mixer(step: Named, target: Target, output: Tensor) -> None:
         raise Refusal(
             f"it mixes one class for each sample, and the output is {output}", "leave it out"
         )
+    if not isinstance(output.shape[0], int):
+        raise Refusal(
+            f"it mixes a known number of classes, and the output is {output}",
+            "end with `Linear: {out_features: …}`, or write `input` as numbers",
+        )
     written = step.args["num_classes"]
     if written not in (None, output.shape[0]):
         raise Refusal(

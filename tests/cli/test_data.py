@@ -215,3 +215,13 @@ def test_from_python(tmp_path: Path) -> None:
     found = package.inspect_data(spec, part="train", preview=tmp_path / "a.png")
     assert found.parts["train"].samples == 1294
     assert (tmp_path / "a.png").is_file()
+
+
+def test_a_network_that_gives_single_numbers_is_no_hindrance(netspec: Run, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.yaml"
+    path.write_text(
+        "netspec: 1\ninput: [1, 8, 8]\nmodel: [Mean: {dim: [1, 2, 3]}]\ndata: {source: Digits}\n"
+    )
+    done = netspec("data", path, "--json")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out)["parts"]["train"]["samples"] == 1438

@@ -21,9 +21,9 @@ from netspec.data.splitting import split
 from netspec.data.stored import Stored, chunks, extremes
 from netspec.diagnostics import Code
 from netspec.planning import Plan
+from netspec.planning.fitting import check_target
 from netspec.planning.pipeline import learned
 from netspec.planning.plans import Pipeline
-from netspec.planning.training import check_target
 from netspec.shapes import Tensor as Output
 from netspec.shapes import at
 from netspec.sizes import fixed, values_of

@@ -13,8 +13,8 @@ from netspec.catalogue.losses import LOSSES
 from netspec.catalogue.metrics import METRICS
 from netspec.catalogue.sources import Classes
 from netspec.diagnostics import Code, SpecError
+from netspec.planning.fitting import check_target
 from netspec.planning.plans import Training
-from netspec.planning.training import check_target
 from netspec.shapes import Tensor, name
 from netspec.spec.loading import loads
 from netspec.spec.model import Named

@@ -22,7 +22,7 @@ from netspec.catalogue.sources import Unknown
 from netspec.catalogue.types import canonical
 from netspec.compiler import attribute
 from netspec.data.batches import Batch
-from netspec.planning.training import check_target
+from netspec.planning.fitting import check_target
 from netspec.shapes import Tensor as Shape
 from netspec.spec.loading import loads
 from netspec.spec.model import Named

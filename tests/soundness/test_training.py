@@ -22,7 +22,7 @@ from netspec.catalogue.types import ListOf, canonical
 from netspec.compiler import attribute
 from netspec.diagnostics import SpecError
 from netspec.planning import make_plan
-from netspec.planning.training import check_target
+from netspec.planning.fitting import check_target
 from netspec.shapes import Tensor
 from netspec.spec.loading import loads
 from netspec.spec.model import Named

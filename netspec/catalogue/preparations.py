@@ -69,7 +69,7 @@ class Table(Preparation):
             shape=(len(features),),
             dtype="float64",
             statistics=dict.fromkeys(("fill", "mean", "deviation"), len(features)),
-            target="netspec.data.reading.tables:PreparedTable",
+            target="netspec.data.tabular:PreparedTable",
             features=features,
             layout=layout,
         )

@@ -7,11 +7,10 @@ standardised: categories by their index, missing values as NaN.
 from __future__ import annotations
 
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,123 +18,19 @@ import torch
 from torch import Tensor
 
 from netspec.catalogue.component import Refusal
-from netspec.catalogue.preparations import Feature, Table
+from netspec.catalogue.preparations import Table
 from netspec.catalogue.sources import Classes, Target, Values
 from netspec.catalogue.sources import tables as catalogue
-from netspec.data.dataset import Dataset, Part, Statistics
-from netspec.data.preparation import Prepared
+from netspec.data.dataset import Dataset, Part
 from netspec.data.reading.sources import Request, counted, loss_of
-from netspec.data.stored import Stored, chunks
-from netspec.diagnostics import Code, InputError, SetupError
-from netspec.tables import LARGEST, MISSING, Column, Layout, Missing, Records, Wrong, name_of, place
+from netspec.data.reading.table_files import Cells, ParquetReader, Reader, TextReader
+from netspec.data.stored import Stored
+from netspec.diagnostics import Code, SetupError
+from netspec.tables import LARGEST, MISSING, Column, Missing, Wrong, place
 
 Array = npt.NDArray[Any]
-Cells = Any  # pyarrow has no types
 
-BLOCK_BYTES = 8 << 20
-BATCH_ROWS = 1 << 16
 LARGEST_WHOLE = 1 << 53  # from which float64 leaves whole numbers out
-
-
-class PreparedTable(Prepared):
-    """[N, columns] float64, NaN where a value is missing → [N, width] float32.
-
-    Filled, standardised as (x - mean) / deviation, and categories as one-hot, in float64: the
-    exported graph computes the same.
-    """
-
-    fill: Tensor
-    mean: Tensor
-    deviation: Tensor
-    column: Tensor
-    code: Tensor
-
-    def __init__(self, stated: Table, statistics: Statistics) -> None:
-        super().__init__()
-        features = stated.features
-        # Of each number that the network takes: its column, and its category or -1.
-        places = [
-            (index, -1 if feature.categories is None else code)
-            for index, feature in enumerate(features)
-            for code in range(feature.width)
-        ]
-        self.register_buffer("column", torch.tensor([index for index, _ in places]))
-        self.register_buffer("code", torch.tensor([code for _, code in places]).double())
-        self.register_buffer("fill", torch.tensor(statistics["fill"], dtype=torch.float64))
-        for name, without in (("mean", 0.0), ("deviation", 1.0)):
-            learned = zip(statistics[name], features, strict=True)
-            used = [value if feature.standardize else without for value, feature in learned]
-            numbers = torch.tensor(used, dtype=torch.float64)
-            self.register_buffer(name, numbers[self.column])
-
-    def forward(self, rows: Tensor) -> Tensor:
-        filled = torch.where(rows.isnan(), self.fill, rows).index_select(1, self.column)
-        numbers = (filled - self.mean) / self.deviation
-        chosen = (filled == self.code).to(torch.float64)
-        return torch.where(self.code < 0, numbers, chosen).to(torch.float32)
-
-    @classmethod
-    def made(cls, stated: Table, statistics: Statistics) -> Self:
-        return cls(stated, statistics)
-
-    @classmethod
-    def learn(cls, stated: Table, inputs: Tensor | Stored) -> Statistics:
-        """`fill`: what stands for a column's missing values; `mean` and `deviation`: of the filled
-        column, the population's, 1 where it is constant. Columns that are categories have 0 and 1.
-        """
-        learned = [
-            _measure(feature, _column(inputs, index))
-            for index, feature in enumerate(stated.features)
-        ]
-        names = ("fill", "mean", "deviation")
-        return dict(zip(names, map(list, zip(*learned, strict=True)), strict=True))
-
-
-def _column(inputs: Tensor | Stored, index: int) -> Array:
-    """A copy of a column [N]."""
-    column = np.empty(len(inputs))
-    start = 0
-    for rows in chunks(inputs):
-        column[start : start + len(rows)] = rows[:, index]
-        start += len(rows)
-    return column
-
-
-def _measure(feature: Feature, values: Array) -> tuple[float, float, float]:
-    """What fills a column [N], its mean and its deviation; the array is sorted in place."""
-    values.sort()  # NaN last; and no sum depends on the order of the rows
-    present = values[: len(values) - np.count_nonzero(np.isnan(values))]
-    fill = 0.0
-    if feature.fill in catalogue.MEASURES and feature.categories is None:
-        if not len(present):
-            raise Refusal(
-                f"column '{feature.name}' has no value in the train part to take the "
-                f"{feature.fill} of",
-                "fill it with a number",
-                "features",
-                (feature.name,),
-            )
-        fill = float(np.median(present) if feature.fill == "median" else np.mean(present))
-    elif feature.fill is not None:
-        codes = feature.column.codes
-        fill = float(feature.fill) if codes is None else feature.column.value(name_of(feature.fill))
-    if feature.categories is not None:
-        return fill, 0.0, 1.0
-    values[len(present) :] = fill
-    values.sort()
-    if values[0] == values[-1]:
-        return fill, float(values[0]), 1.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = float(np.mean(values)), float(np.std(values))
-    if not np.isfinite(mean) or not 0 < deviation < np.inf:
-        raise Refusal(
-            f"column '{feature.name}' has values from {values[0]:g} to {values[-1]:g}, whose "
-            "deviation float64 does not hold",
-            "scale them",
-            "features",
-            (feature.name,),
-        )
-    return fill, mean, deviation
 
 
 def csv(request: Request) -> Dataset:
@@ -146,119 +41,6 @@ def csv(request: Request) -> Dataset:
 def parquet(request: Request) -> Dataset:
     """A Parquet file's rows."""
     return _read(request, ParquetReader)
-
-
-class Reader(ABC):
-    """A table's file. `names`: its columns'."""
-
-    def __init__(self, path: Path, layout: Layout) -> None:
-        """Raises InputError where the file is none of its kind, SetupError without pyarrow."""
-        self.path, self.layout = path, layout
-        self.pyarrow = _pyarrow()
-        self.names = self._names()
-
-    @abstractmethod
-    def _names(self) -> tuple[str, ...]: ...
-
-    @abstractmethod
-    def batches(self, places: Sequence[int]) -> Iterator[list[Cells]]:
-        """The columns at these places, some rows at a time, as pyarrow's arrays; null: missing.
-        Raises InputError."""
-
-    @abstractmethod
-    def wrong(self, row: int, message: str, remedy: str | None) -> InputError:
-        """About a row, which counts from 0."""
-
-    def _damaged(self, error: Exception) -> InputError:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        return InputError.of(
-            Code.INPUT,
-            f"the table can't be read: {reason}",
-            file=str(self.path),
-            remedy="bring it back from a copy, or write it again",
-        )
-
-
-class TextReader(Reader):
-    """A CSV file, whose cells are texts."""
-
-    def _names(self) -> tuple[str, ...]:
-        self.records = Records(self.path, self.layout)
-        return self.records.names
-
-    def batches(self, places: Sequence[int]) -> Iterator[list[Cells]]:
-        from pyarrow import csv
-
-        names = [str(index) for index in range(len(self.names))]
-        wanted = [names[index] for index in places]
-        read = csv.ReadOptions(
-            column_names=names,
-            block_size=BLOCK_BYTES,
-            # The header, and empty lines before it.
-            skip_rows_after_names=self.records.begins if self.layout.header else 0,
-        )
-        parse = csv.ParseOptions(delimiter=self.records.delimiter, newlines_in_values=True)
-        convert = csv.ConvertOptions(
-            include_columns=wanted,
-            column_types=dict.fromkeys(wanted, self.pyarrow.string()),
-            strings_can_be_null=False,
-        )
-        try:
-            with csv.open_csv(self.path, read, parse, convert) as reader:
-                for batch in reader:
-                    yield batch.columns
-            self._check_quotes()
-        except (self.pyarrow.ArrowException, OSError) as error:
-            if self._check_records():  # pyarrow refuses a header alone
-                raise self._damaged(error) from None
-
-    def _check_quotes(self) -> None:
-        """Refuse a quote that is not closed, whose cell has swallowed all rows behind it."""
-        with self.records.binary() as file:
-            quotes = sum(block.count(b'"') for block in iter(lambda: file.read(BLOCK_BYTES), b""))
-        if quotes % 2:
-            self._check_records()
-
-    def _check_records(self) -> int:
-        """How many there are. Raises InputError with the line of one that is wrong."""
-        found = 0
-        for line, cells in self.records:
-            self.records.check(line, cells)
-            found += 1
-        return found
-
-    def wrong(self, row: int, message: str, remedy: str | None) -> InputError:
-        line = next(line for index, (line, _) in enumerate(self.records) if index == row)
-        return self.records.wrong(line, message, remedy)
-
-
-class ParquetReader(Reader):
-    """A Parquet file, whose cells have types."""
-
-    def _names(self) -> tuple[str, ...]:
-        from pyarrow import parquet
-
-        try:
-            with parquet.ParquetFile(self.path) as file:
-                return tuple(file.schema_arrow.names)
-        except (self.pyarrow.ArrowException, OSError, ValueError) as error:
-            raise self._damaged(error) from None
-
-    def batches(self, places: Sequence[int]) -> Iterator[list[Cells]]:
-        from pyarrow import parquet
-
-        names = [self.names[index] for index in places]
-        try:
-            with parquet.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(BATCH_ROWS, columns=names):
-                    yield [batch.column(name) for name in names]
-        except (self.pyarrow.ArrowException, OSError, ValueError) as error:
-            raise self._damaged(error) from None
-
-    def wrong(self, row: int, message: str, remedy: str | None) -> InputError:
-        return InputError.of(
-            Code.INPUT, f"row {row + 1}, {message}", file=str(self.path), remedy=remedy
-        )
 
 
 class _At(Exception):
@@ -497,15 +279,3 @@ def _text(kind: Any) -> bool:
 
     tests = (types.is_string, types.is_large_string, types.is_boolean, types.is_decimal)
     return any(test(kind) for test in (*tests, types.is_null))
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        raise SetupError.of(
-            Code.ENVIRONMENT,
-            "tables are read by pyarrow, which is not installed",
-            remedy="pip install 'netspec-compiler[tables]'",
-        ) from None
-    return pyarrow
